@@ -1,0 +1,30 @@
+// Package pybuf decides what an element type is and what a layout of elements
+// in memory may be. It is the library behind the extension module of the same
+// name, and useful without it: it needs no Python, no cgo and no dependency.
+//
+// # Element types
+//
+// An [Element] is one plain type (an integer, a float, a complex number, a
+// bool, a character) in one byte order, together with its name at each door
+// through which memory is lent: a PEP 3118 format, an array-interface typestr,
+// a DLPack code, an Arrow format. [ParseFormat], [ParseTypestr] and
+// [ParseCType] read one kind of spelling each; [ParseElement] reads what
+// people write.
+//
+// # Layouts
+//
+// A [Layout] says where the elements of an array lie, counted from the element
+// whose indices are all 0. [Layout.Judge] applies the rules and tells what
+// follows from them: strides, bytes, the reach in memory, contiguity.
+//
+// # Errors
+//
+// Every error of the package is an [*Error]: a [Kind] for programs and a
+// sentence for people, which says what was asked, what is there and what to
+// do. Nothing here panics on any input.
+//
+// # Threads
+//
+// Every function may be called by any goroutine at any time; nothing is kept
+// between calls, and no argument is kept or changed.
+package pybuf
