@@ -1,0 +1,484 @@
+/* address.c: pointers in the forms that Python has for them.
+ *
+ * ctypes and cffi are looked at only when the program has them loaded: what
+ * was never imported cannot have made the object at hand. */
+#include "shim.h"
+
+#include <string.h>
+
+/* A module that is loaded already, borrowed; NULL without an exception if it
+ * is not. */
+static PyObject *
+loaded(const char *name)
+{
+    PyObject *modules = PyImport_GetModuleDict();
+    return modules == NULL ? NULL : PyDict_GetItemString(modules, name);
+}
+
+static int
+attribute(PyObject *module, const char *name, PyObject **out)
+{
+    *out = PyObject_GetAttrString(module, name);
+    return *out == NULL ? -1 : 0;
+}
+
+/* Returns 1 if ctypes is loaded and known, 0 if not loaded, -1. */
+static int
+know_ctypes(ForeignTypes *f)
+{
+    if (f->ctypes_data != NULL) {
+        return 1;
+    }
+    PyObject *ctypes = loaded("_ctypes");
+    if (ctypes == NULL) {
+        return 0;
+    }
+    if (attribute(ctypes, "_Pointer", &f->ctypes_pointer) < 0 ||
+        attribute(ctypes, "_SimpleCData", &f->ctypes_simple) < 0 ||
+        attribute(ctypes, "Array", &f->ctypes_array) < 0 ||
+        attribute(ctypes, "CFuncPtr", &f->ctypes_func) < 0) {
+        return -1;
+    }
+    /* The common base has no name of its own in the module. */
+    return attribute(f->ctypes_simple, "__base__", &f->ctypes_data) < 0 ? -1
+                                                                        : 1;
+}
+
+static int
+know_cffi(ForeignTypes *f)
+{
+    if (f->cffi_uintptr != NULL) {
+        return 1;
+    }
+    PyObject *cffi = loaded("_cffi_backend");
+    if (cffi == NULL) {
+        return 0;
+    }
+    if (attribute(cffi, "_CDataBase", &f->cffi_data) < 0) {
+        return -1;
+    }
+    f->cffi = Py_NewRef(cffi);
+    f->cffi_uintptr = PyObject_CallMethod(cffi, "new_primitive_type", "s",
+                                          "uintptr_t");
+    return f->cffi_uintptr == NULL ? -1 : 1;
+}
+
+static bool
+is_a(PyObject *obj, PyObject *type)
+{
+    return PyObject_TypeCheck(obj, (PyTypeObject *)type);
+}
+
+static int
+from_int(PyObject *obj, const char *what, void **out)
+{
+    PyObject *number =
+        PyLong_CheckExact(obj) ? Py_NewRef(obj) : PyNumber_Index(obj);
+    if (number == NULL) {
+        return -1;
+    }
+    /* As an unsigned number: PyLong_AsVoidPtr would take -1 too. */
+    unsigned long long value = PyLong_AsUnsignedLongLong(number);
+    if (value == (unsigned long long)-1 && PyErr_Occurred()) {
+        if (PyErr_ExceptionMatches(PyExc_OverflowError) ||
+            PyErr_ExceptionMatches(PyExc_TypeError)) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_OverflowError,
+                         "%s is %R; an address is a number from 0 to 2**64 - "
+                         "1",
+                         what, number);
+        }
+        Py_DECREF(number);
+        return -1;
+    }
+    Py_DECREF(number);
+    *out = (void *)(uintptr_t)value;
+    return 0;
+}
+
+/* Where a ctypes object keeps its value. */
+static int
+ctypes_storage(PyObject *obj, void **out)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(obj, &view, PyBUF_FORMAT | PyBUF_ND) < 0) {
+        return -1;
+    }
+    *out = view.buf;
+    PyBuffer_Release(&view);
+    return 0;
+}
+
+/* c_void_p, c_char_p and c_wchar_p hold a pointer; c_int and the like hold a
+ * number, of which nobody knows whether it is an address. */
+static int
+holds_pointer(PyObject *obj)
+{
+    PyObject *code = PyObject_GetAttrString(obj, "_type_");
+    if (code == NULL) {
+        return -1;
+    }
+    const char *text = PyUnicode_Check(code)
+                           ? PyUnicode_AsUTF8AndSize(code, NULL)
+                           : "";
+    int yes = text == NULL ? -1 : strchr("PzZ", text[0]) != NULL && text[0];
+    Py_DECREF(code);
+    return yes;
+}
+
+static int
+from_ctypes(const ForeignTypes *f, PyObject *obj, const char *what, void **out)
+{
+    void *storage;
+    if (is_a(obj, f->ctypes_simple)) {
+        int pointer = holds_pointer(obj);
+        if (pointer < 0) {
+            return -1;
+        }
+        if (!pointer) {
+            PyErr_Format(PyExc_TypeError,
+                         "%s is %R, which holds a number and no pointer: "
+                         "give its .value if that is an address, or "
+                         "ctypes.pointer() of it",
+                         what, obj);
+            return -1;
+        }
+    }
+    if (ctypes_storage(obj, &storage) < 0) {
+        return -1;
+    }
+    bool points = is_a(obj, f->ctypes_simple) ||
+                  is_a(obj, f->ctypes_pointer) || is_a(obj, f->ctypes_func);
+    if (points) {
+        memcpy(out, storage, sizeof *out);
+    }
+    else {
+        *out = storage; /* an array, structure or union: it is the block */
+    }
+    return 0;
+}
+
+static PyObject *
+cffi_type(const ForeignTypes *f, PyObject *obj)
+{
+    return PyObject_CallMethod(f->cffi, "typeof", "O", obj);
+}
+
+/* "pointer", "array", "function", "primitive"...: *is says whether the kind
+ * of a cffi type is `kind`. */
+static int
+cffi_kind_is(PyObject *ctype, const char *kind, bool *is)
+{
+    PyObject *have = PyObject_GetAttrString(ctype, "kind");
+    if (have == NULL) {
+        return -1;
+    }
+    *is = PyUnicode_CompareWithASCIIString(have, kind) == 0;
+    Py_DECREF(have);
+    return 0;
+}
+
+static int
+from_cffi(const ForeignTypes *f, PyObject *obj, const char *what, void **out)
+{
+    PyObject *ctype = cffi_type(f, obj);
+    if (ctype == NULL) {
+        return -1;
+    }
+    bool pointer = false, array = false, function = false;
+    int failed = cffi_kind_is(ctype, "pointer", &pointer) < 0 ||
+                 cffi_kind_is(ctype, "array", &array) < 0 ||
+                 cffi_kind_is(ctype, "function", &function) < 0;
+    Py_DECREF(ctype);
+    if (failed) {
+        return -1;
+    }
+    if (!pointer && !array && !function) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s is %R, which is no pointer: give ffi.addressof() of "
+                     "it, or int() of it if it is an address",
+                     what, obj);
+        return -1;
+    }
+    PyObject *number = PyObject_CallMethod(f->cffi, "cast", "OO",
+                                           f->cffi_uintptr, obj);
+    PyObject *plain = number == NULL ? NULL : PyNumber_Long(number);
+    Py_XDECREF(number);
+    if (plain == NULL) {
+        return -1;
+    }
+    failed = from_int(plain, what, out);
+    Py_DECREF(plain);
+    return failed;
+}
+
+static int
+from_capsule(PyObject *obj, void **out)
+{
+    const char *name = PyCapsule_GetName(obj);
+    if (name == NULL && PyErr_Occurred()) {
+        return -1;
+    }
+    *out = PyCapsule_GetPointer(obj, name);
+    return *out == NULL ? -1 : 0;
+}
+
+int
+address_of(State *st, PyObject *obj, const char *what, void **out,
+           AddressForm *form)
+{
+    *form = FROM_INT;
+    if (PyLong_CheckExact(obj) || PyIndex_Check(obj)) {
+        return from_int(obj, what, out);
+    }
+    if (PyCapsule_CheckExact(obj)) {
+        *form = FROM_CAPSULE;
+        return from_capsule(obj, out);
+    }
+    ForeignTypes *f = &st->foreign;
+    int known = know_ctypes(f);
+    if (known < 0) {
+        return -1;
+    }
+    if (known && is_a(obj, f->ctypes_data)) {
+        *form = FROM_CTYPES;
+        return from_ctypes(f, obj, what, out);
+    }
+    known = know_cffi(f);
+    if (known < 0) {
+        return -1;
+    }
+    if (known && is_a(obj, f->cffi_data)) {
+        *form = FROM_CFFI;
+        return from_cffi(f, obj, what, out);
+    }
+    PyErr_Format(PyExc_TypeError,
+                 "%s is %R; it must be an integer, a ctypes pointer or "
+                 "array, a cffi pointer or array, or a capsule",
+                 what, obj);
+    return -1;
+}
+
+/* ---- arrays that know their shape ---------------------------------------- */
+
+static int
+ctypes_array(State *st, PyObject *obj, Layout *l, Element **e)
+{
+    Py_buffer view;
+    if (PyObject_GetBuffer(obj, &view, PyBUF_FORMAT | PyBUF_ND) < 0) {
+        return -1;
+    }
+    int found = -1;
+    *e = element_from_text(st, view.format, PYBUF_FORMAT);
+    if (*e != NULL && (*e)->itemsize != view.itemsize) {
+        PyErr_Format(PyExc_TypeError,
+                     "the ctypes array %R has items of %zd bytes in format "
+                     "'%s', which says %zd: give shape and dtype",
+                     obj, view.itemsize, view.format, (*e)->itemsize);
+        Py_CLEAR(*e);
+    }
+    if (*e != NULL) {
+        l->ndim = view.ndim;
+        memcpy(l->shape, view.shape, sizeof(Py_ssize_t) * view.ndim);
+        found = 1;
+    }
+    PyBuffer_Release(&view);
+    return found;
+}
+
+/* The outermost length of a cffi array is the object's own (`int[]` has none
+ * in its type); the inner ones are the type's. */
+static int
+cffi_shape(PyObject *obj, PyObject *ctype, Layout *l, PyObject **item)
+{
+    *item = Py_NewRef(ctype);
+    for (l->ndim = 0;; l->ndim++) {
+        bool array;
+        if (cffi_kind_is(*item, "array", &array) < 0) {
+            return -1;
+        }
+        if (!array) {
+            return 0;
+        }
+        if (l->ndim == PYBUF_MAX_NDIM) {
+            PyErr_Format(PyExc_ValueError,
+                         "the cffi array has more than %d dimensions",
+                         PYBUF_MAX_NDIM);
+            return -1;
+        }
+        if (l->ndim == 0) {
+            l->shape[0] = PyObject_Size(obj);
+            if (l->shape[0] < 0) {
+                return -1;
+            }
+        }
+        else {
+            PyObject *length = PyObject_GetAttrString(*item, "length");
+            int failed =
+                length == NULL ||
+                args_ssize(length, "cffi array length", &l->shape[l->ndim]);
+            Py_XDECREF(length);
+            if (failed) {
+                return -1;
+            }
+        }
+        PyObject *inner = PyObject_GetAttrString(*item, "item");
+        if (inner == NULL) {
+            return -1;
+        }
+        Py_DECREF(*item);
+        *item = inner;
+    }
+}
+
+static int
+cffi_array(State *st, PyObject *obj, Layout *l, Element **e)
+{
+    PyObject *ctype = cffi_type(&st->foreign, obj);
+    PyObject *item = NULL, *name = NULL;
+    int found = -1;
+    if (ctype == NULL || cffi_shape(obj, ctype, l, &item) < 0) {
+        goto done;
+    }
+    if (l->ndim == 0) {
+        found = 0; /* a pointer */
+        goto done;
+    }
+    name = PyObject_GetAttrString(item, "cname");
+    const char *text =
+        name == NULL ? NULL : PyUnicode_AsUTF8AndSize(name, NULL);
+    if (text != NULL && (*e = element_from_text(st, text, PYBUF_CTYPE))) {
+        found = 1;
+    }
+done:
+    Py_XDECREF(name);
+    Py_XDECREF(item);
+    Py_XDECREF(ctype);
+    return found;
+}
+
+int
+address_array(State *st, PyObject *obj, Layout *l, Element **e)
+{
+    ForeignTypes *f = &st->foreign;
+    *e = NULL;
+    if (f->ctypes_array != NULL && is_a(obj, f->ctypes_array)) {
+        return ctypes_array(st, obj, l, e);
+    }
+    if (f->cffi_data != NULL && is_a(obj, f->cffi_data)) {
+        return cffi_array(st, obj, l, e);
+    }
+    return 0;
+}
+
+/* ---- release= ------------------------------------------------------------- */
+
+/* The pair (function_pointer, arg). */
+static int
+release_pair(State *st, PyObject *pair, Memory *mem)
+{
+    void *function;
+    AddressForm form, arg_form = FROM_INT;
+    PyObject *arg = PyTuple_GetItem(pair, 1);
+    if (address_of(st, PyTuple_GetItem(pair, 0), "release[0]", &function,
+                   &form) < 0) {
+        return -1;
+    }
+    mem->arg = NULL;
+    if (arg != Py_None &&
+        address_of(st, arg, "release[1]", &mem->arg, &arg_form) < 0) {
+        return -1;
+    }
+    if (function == NULL) {
+        PyErr_SetString(PyExc_ValueError,
+                        "release[0] is the NULL pointer: there is no function "
+                        "to call");
+        return -1;
+    }
+    mem->release = RELEASE_NATIVE;
+    mem->native = (NativeRelease)function;
+    if (form != FROM_INT || arg_form != FROM_INT) {
+        mem->callback = Py_NewRef(pair); /* a thunk or block dies with it */
+    }
+    return 0;
+}
+
+/* A function of a compiled cffi library takes cffi pointers, not integers:
+ * said now and not when the memory is to be freed. */
+static bool
+is_cffi_function(State *st, PyObject *obj)
+{
+    if (know_cffi(&st->foreign) != 1 || !PyCFunction_Check(obj)) {
+        return false;
+    }
+    PyObject *lib = PyCFunction_GetSelf(obj);
+    PyObject *type = PyObject_GetAttrString(st->foreign.cffi, "Lib");
+    bool yes = lib != NULL && type != NULL && is_a(lib, type);
+    Py_XDECREF(type);
+    PyErr_Clear();
+    return yes;
+}
+
+/* Whether a bare release= is a function of C, by its own form. */
+static int
+is_native(State *st, PyObject *obj, bool *yes)
+{
+    ForeignTypes *f = &st->foreign;
+    int known = know_ctypes(f);
+    if (known < 0) {
+        return -1;
+    }
+    *yes = PyCapsule_CheckExact(obj) ||
+           (known && is_a(obj, f->ctypes_func));
+    if (*yes) {
+        return 0;
+    }
+    known = know_cffi(f);
+    if (known <= 0 || !is_a(obj, f->cffi_data)) {
+        return known < 0 ? -1 : 0;
+    }
+    PyObject *ctype = cffi_type(f, obj);
+    if (ctype == NULL) {
+        return -1;
+    }
+    int failed = cffi_kind_is(ctype, "function", yes);
+    Py_DECREF(ctype);
+    return failed;
+}
+
+int
+address_release(State *st, PyObject *obj, Memory *mem)
+{
+    if (PyTuple_Check(obj) && PyTuple_Size(obj) == 2) {
+        return release_pair(st, obj, mem);
+    }
+    bool native;
+    if (is_native(st, obj, &native) < 0) {
+        return -1;
+    }
+    if (native) {
+        PyObject *pair = PyTuple_Pack(2, obj, Py_None);
+        int failed = pair == NULL || release_pair(st, pair, mem) < 0;
+        Py_XDECREF(pair);
+        return failed ? -1 : 0;
+    }
+    if (is_cffi_function(st, obj)) {
+        PyErr_Format(PyExc_TypeError,
+                     "release is %R, a function of a compiled cffi library, "
+                     "which takes no integer: give ffi.addressof(lib, "
+                     "\"name\")",
+                     obj);
+        return -1;
+    }
+    if (!PyCallable_Check(obj)) {
+        PyErr_Format(PyExc_TypeError,
+                     "release is %R; it must be a callable that takes the "
+                     "address, a pair (function pointer, arg), or a ctypes "
+                     "or cffi function",
+                     obj);
+        return -1;
+    }
+    mem->release = RELEASE_CALL;
+    mem->callback = Py_NewRef(obj);
+    return 0;
+}

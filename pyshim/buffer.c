@@ -1,0 +1,268 @@
+/* buffer.c: the Buffer as an object: how it is made, lent, closed
+ * and ended. */
+#include "shim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- making ---------------------------------------------------------------- */
+
+int
+buffer_set_dims(Buffer *b, const Layout *l)
+{
+    size_t n = (size_t)l->ndim;
+    size_t rows = l->indirect ? 3 : 2;
+    Py_ssize_t *dims = b->inline_dims;
+    if (rows * n > INLINE_DIMS) {
+        dims = malloc(rows * n * sizeof *dims);
+        if (dims == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    if (b->shape != NULL && b->shape != b->inline_dims) {
+        free(b->shape);
+    }
+    b->ndim = l->ndim;
+    b->shape = dims;
+    b->strides = dims + n;
+    b->suboffsets = l->indirect ? dims + 2 * n : NULL;
+    for (size_t i = 0; i < n; i++) {
+        b->shape[i] = l->shape[i];
+        b->strides[i] = l->strides[i];
+        if (l->indirect) {
+            b->suboffsets[i] = l->suboffsets[i];
+        }
+    }
+    b->nbytes = l->nbytes;
+    b->contiguous = (unsigned char)l->flags;
+    return 0;
+}
+
+void
+buffer_get_layout(const Buffer *b, Layout *l)
+{
+    l->ndim = b->ndim;
+    l->flags = b->contiguous;
+    l->indirect = b->suboffsets != NULL;
+    l->nbytes = b->nbytes;
+    l->low = 0;
+    l->high = b->nbytes;
+    for (int i = 0; i < b->ndim; i++) {
+        l->shape[i] = b->shape[i];
+        l->strides[i] = b->strides[i];
+        if (l->indirect) {
+            l->suboffsets[i] = b->suboffsets[i];
+        }
+    }
+}
+
+Buffer *
+buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
+           bool readonly)
+{
+    Buffer *b = PyObject_GC_New(Buffer, st->buffer_type);
+    if (b == NULL) {
+        return NULL;
+    }
+    b->shape = NULL;
+    b->element = NULL;
+    b->ledger = NULL;
+    b->mem = (Memory){.release = RELEASE_GONE};
+    b->exports = 0;
+    b->lends = 0;
+    b->readonly = readonly;
+    b->closed = false;
+    b->weakrefs = NULL;
+    b->next_dead = NULL;
+    if (buffer_set_dims(b, l) < 0) {
+        Py_DECREF(OBJECT(b));
+        return NULL;
+    }
+    b->element = (Element *)Py_NewRef(OBJECT(e));
+    b->mem = *mem;
+    b->ledger = st->ledger;
+    b->ledger->made++;
+    b->ledger->live_bytes += mem->block_size;
+    /* The collector has nothing to do with a Buffer that holds no Python
+     * object but its type. */
+    if (mem->owner != NULL || mem->callback != NULL) {
+        PyObject_GC_Track(b);
+    }
+    return b;
+}
+
+/* ---- ending ---------------------------------------------------------------- */
+
+static void
+give_back(Buffer *b)
+{
+    if (b->mem.release == RELEASE_GONE) {
+        return;
+    }
+    b->ledger->freed++;
+    b->ledger->live_bytes -= b->mem.block_size;
+    memory_release(&b->mem);
+}
+
+static void
+destroy(Buffer *b)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)b);
+    give_back(b);
+    if (b->shape != NULL && b->shape != b->inline_dims) {
+        free(b->shape);
+    }
+    Ledger *ledger = b->ledger;
+    if (ledger != NULL && ledger->orphan && ledger->made == ledger->freed) {
+        free(ledger);
+    }
+    Py_XDECREF(OBJECT(b->element));
+    PyObject_GC_Del(b);
+    Py_DECREF(OBJECT(type));
+}
+
+/* Buffers may own one another in chains of any length. Like CPython's
+ * trashcan, which the limited API does not have: below this depth the dead
+ * wait in a list of the thread, and the outermost dealloc ends them all
+ * before it returns. */
+#define NESTING_MAX 32
+
+static _Thread_local int nesting;
+static _Thread_local PyObject *dead;
+
+void
+buffer_dealloc(PyObject *self)
+{
+    Buffer *b = (Buffer *)self;
+    PyObject_GC_UnTrack(self);
+    if (b->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(self);
+    }
+    if (nesting >= NESTING_MAX) {
+        b->next_dead = dead;
+        dead = self;
+        return;
+    }
+    nesting++;
+    destroy(b);
+    nesting--;
+    while (nesting == 0 && dead != NULL) {
+        Buffer *next = (Buffer *)dead;
+        dead = next->next_dead;
+        nesting++;
+        destroy(next);
+        nesting--;
+    }
+}
+
+int
+buffer_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Buffer *b = (Buffer *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(b->mem.owner);
+    Py_VISIT(b->mem.callback);
+    return 0;
+}
+
+/* The collector calls this for garbage in a cycle, before it empties the
+ * other objects: the last time at which a callback such as a bound method can
+ * do its work. With an export out somebody in the garbage still views, and
+ * dealloc will do it. */
+void
+buffer_finalize(PyObject *self)
+{
+    Buffer *b = (Buffer *)self;
+    if (b->mem.release == RELEASE_CALL && b->exports == 0) {
+        b->closed = true;
+        give_back(b);
+    }
+}
+
+/* ---- lending --------------------------------------------------------------- */
+
+int
+buffer_open(Buffer *b)
+{
+    if (b->closed) {
+        PyErr_SetString(PyExc_ValueError,
+                        "the Buffer is closed: it gives no new views "
+                        "(those made before stay valid)");
+        return -1;
+    }
+    return 0;
+}
+
+void
+buffer_lend(Buffer *b)
+{
+    b->exports++;
+    b->lends++;
+}
+
+void
+buffer_unlend(Buffer *b)
+{
+    b->exports--;
+}
+
+PyObject *
+buffer_address(Buffer *b)
+{
+    b->lends++;
+    return PyLong_FromVoidPtr(b->mem.data);
+}
+
+static PyObject *
+close_impl(Buffer *b, bool strict)
+{
+    if (!b->closed) {
+        if (strict && b->exports > 0) {
+            PyErr_Format(PyExc_BufferError,
+                         "close(strict=True): %zd view%s of this Buffer "
+                         "still live%s; nothing was changed",
+                         b->exports, b->exports == 1 ? "" : "s",
+                         b->exports == 1 ? "s" : "");
+            return NULL;
+        }
+        b->closed = true;
+        if (b->lends == 0) {
+            give_back(b);
+        }
+    }
+    return PyBool_FromLong(b->mem.release == RELEASE_GONE);
+}
+
+PyObject *
+buffer_close(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+             PyObject *kwnames)
+{
+    static const Signature sig = {
+        .function = "close",
+        .names = {"strict", NULL},
+        .positional = 0,
+        .cache = SIG_CLOSE,
+    };
+    PyObject *arg[1];
+    bool strict = false;
+    if (args_bind(state_of(self), &sig, args, nargs, kwnames, arg) < 0 ||
+        args_bool(arg[0], &strict) < 0) {
+        return NULL;
+    }
+    return close_impl((Buffer *)self, strict);
+}
+
+PyObject *
+buffer_enter(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    return buffer_open((Buffer *)self) < 0 ? NULL : Py_NewRef(self);
+}
+
+PyObject *
+buffer_exit(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    PyObject *gone = close_impl((Buffer *)self, false);
+    Py_XDECREF(gone);
+    return gone == NULL ? NULL : Py_NewRef(Py_None);
+}

@@ -1,0 +1,172 @@
+/* buffer_change.c: the same memory in another guise: cast, toreadonly,
+ * resize. */
+#include "shim.h"
+
+#include <string.h>
+
+/* A Buffer over the memory of another, one export of it. */
+static Buffer *
+sub_buffer(Buffer *parent, Element *e, const Layout *l, bool readonly)
+{
+    if (buffer_open(parent) < 0) {
+        return NULL;
+    }
+    Memory mem = {
+        .data = parent->mem.data,
+        .block = parent->mem.data,
+        .block_size = 0, /* counted where it is owned */
+        .source = parent->mem.source,
+        .release = RELEASE_PARENT,
+        .owner = (PyObject *)parent,
+    };
+    Py_INCREF(OBJECT(parent));
+    Buffer *b = buffer_new(state_of((PyObject *)parent), e, l, &mem, readonly);
+    if (b == NULL) {
+        Py_DECREF(OBJECT(parent));
+        return NULL;
+    }
+    buffer_lend(parent);
+    return b;
+}
+
+PyObject *
+buffer_toreadonly(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    Buffer *b = (Buffer *)self;
+    Layout layout;
+    buffer_get_layout(b, &layout);
+    return (PyObject *)sub_buffer(b, b->element, &layout, true);
+}
+
+static int
+cast_layout(const Buffer *b, const Element *e, PyObject *shape, Layout *l)
+{
+    if (!(b->contiguous & PYBUF_C_CONTIGUOUS)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "cast() needs C-contiguous memory and this is not; "
+                        "take pybuf.copy() of it");
+        return -1;
+    }
+    if (shape == NULL || shape == Py_None) {
+        if (b->nbytes % e->itemsize != 0) {
+            PyErr_Format(PyExc_TypeError,
+                         "cast(): %zd bytes are no whole number of items of "
+                         "%zd bytes ('%s')",
+                         b->nbytes, e->itemsize, e->format);
+            return -1;
+        }
+        l->ndim = 1;
+        l->shape[0] = b->nbytes / e->itemsize;
+    }
+    else if ((l->ndim = args_dims(shape, "shape", "an extent of shape",
+                                  l->shape)) < 0) {
+        return -1;
+    }
+    if (layout_contiguous(l, e->itemsize, 'C') < 0) {
+        return -1;
+    }
+    if (l->nbytes != b->nbytes) {
+        PyErr_Format(PyExc_TypeError,
+                     "cast(): the new layout has %zd bytes (items of %zd, "
+                     "'%s') and the Buffer has %zd",
+                     l->nbytes, e->itemsize, e->format, b->nbytes);
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+buffer_cast(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+            PyObject *kwnames)
+{
+    static const Signature sig = {
+        .function = "cast",
+        .names = {"dtype", "shape", NULL},
+        .positional = 2,
+        .required = 1,
+        .cache = SIG_CAST,
+    };
+    State *st = state_of(self);
+    Buffer *b = (Buffer *)self;
+    PyObject *arg[2];
+    if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0) {
+        return NULL;
+    }
+    Element *e = element_from_dtype(st, arg[0]);
+    if (e == NULL) {
+        return NULL;
+    }
+    Layout layout;
+    Buffer *result = NULL;
+    if (cast_layout(b, e, arg[1], &layout) == 0) {
+        result = sub_buffer(b, e, &layout, b->readonly);
+    }
+    Py_DECREF(OBJECT(e));
+    return (PyObject *)result;
+}
+
+/* ---- resize ------------------------------------------------------------------ */
+
+static int
+may_move(Buffer *b)
+{
+    if (buffer_open(b) < 0) {
+        return -1;
+    }
+    if (b->exports > 0) {
+        PyErr_Format(PyExc_BufferError,
+                     "resize() would move the memory under %zd view%s that "
+                     "live%s",
+                     b->exports, b->exports == 1 ? "" : "s",
+                     b->exports == 1 ? "s" : "");
+        return -1;
+    }
+    if (b->lends > 0) {
+        PyErr_SetString(PyExc_BufferError,
+                        "resize() would move the memory, and a pointer to it "
+                        "was lent: whoever took it may still have it");
+        return -1;
+    }
+    if (b->mem.release != RELEASE_FREE) {
+        PyErr_Format(PyExc_BufferError,
+                     "resize() can move memory of source 'c' only; this is "
+                     "%s",
+                     b->mem.release == RELEASE_PARENT
+                         ? "a view of another Buffer"
+                         : "somebody else's (source 'foreign')");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+buffer_resize(PyObject *self, PyObject *shape)
+{
+    Buffer *b = (Buffer *)self;
+    Layout layout;
+    bool fortran = !(b->contiguous & PYBUF_C_CONTIGUOUS);
+    layout.ndim =
+        args_dims(shape, "shape", "an extent of shape", layout.shape);
+    /* Asked after the conversion, which may run the caller's __index__. */
+    if (layout.ndim < 0 || may_move(b) < 0 ||
+        layout_contiguous(&layout, b->element->itemsize,
+                          fortran ? 'F' : 'C') < 0) {
+        return NULL;
+    }
+    Memory moved;
+    if (memory_c(&moved, layout.nbytes, b->mem.align, true) < 0) {
+        return NULL;
+    }
+    Py_ssize_t kept = b->nbytes < layout.nbytes ? b->nbytes : layout.nbytes;
+    Memory old = b->mem;
+    Py_ssize_t old_size = b->nbytes;
+    if (buffer_set_dims(b, &layout) < 0) {
+        memory_release(&moved);
+        return NULL;
+    }
+    memcpy(moved.data, old.data, (size_t)kept);
+    b->mem = moved;
+    b->ledger->live_bytes += b->nbytes - old_size;
+    memory_release(&old);
+    Py_RETURN_NONE;
+}

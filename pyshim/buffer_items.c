@@ -1,0 +1,179 @@
+/* buffer_items.c: items, comparison and hash, as memoryview has them.
+ *
+ * memoryview is asked, so that every answer is its own. The view made for
+ * that is released before the caller sees anything, and then does not count
+ * as lent; a slice is a view of the caller's and does. */
+#include "shim.h"
+
+/* Ends a view of our own. If nothing else was lent meanwhile, and the view
+ * really ends here, then nothing was lent. Keeps a pending exception. */
+static void
+end_view(Buffer *b, PyObject *view, uint64_t lends_before)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *done = PyObject_CallMethod(view, "release", NULL);
+    if (done == NULL) {
+        PyErr_Clear(); /* it has views of its own, and stays with them */
+    }
+    else if (b->lends == lends_before + 1) {
+        b->lends = lends_before;
+    }
+    Py_XDECREF(done);
+    Py_DECREF(view);
+    PyErr_Restore(type, value, traceback);
+}
+
+Py_ssize_t
+buffer_len(PyObject *self)
+{
+    Buffer *b = (Buffer *)self;
+    if (buffer_open(b) < 0) {
+        return -1;
+    }
+    if (b->ndim == 0) {
+        PyErr_SetString(PyExc_TypeError,
+                        "a Buffer of no dimensions is one item and has no "
+                        "length");
+        return -1;
+    }
+    return b->shape[0];
+}
+
+PyObject *
+buffer_subscript(PyObject *self, PyObject *key)
+{
+    Buffer *b = (Buffer *)self;
+    uint64_t lends = b->lends;
+    PyObject *view = PyMemoryView_FromObject(self);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *result = PyObject_GetItem(view, key);
+    if (result != NULL && PyMemoryView_Check(result)) {
+        Py_DECREF(view);
+        return result;
+    }
+    end_view(b, view, lends);
+    return result;
+}
+
+int
+buffer_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
+{
+    Buffer *b = (Buffer *)self;
+    uint64_t lends = b->lends;
+    PyObject *view = PyMemoryView_FromObject(self);
+    if (view == NULL) {
+        return -1;
+    }
+    int failed = value == NULL ? PyObject_DelItem(view, key)
+                               : PyObject_SetItem(view, key, value);
+    end_view(b, view, lends);
+    return failed;
+}
+
+PyObject *
+buffer_iter(PyObject *self)
+{
+    PyObject *view = PyMemoryView_FromObject(self);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *iter = PyObject_GetIter(view);
+    Py_DECREF(view);
+    return iter;
+}
+
+PyObject *
+buffer_tobytes(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+               PyObject *kwnames)
+{
+    static const Signature sig = {
+        .function = "tobytes",
+        .names = {"order", NULL},
+        .positional = 1,
+        .cache = SIG_TOBYTES,
+    };
+    PyObject *order[1];
+    if (args_bind(state_of(self), &sig, args, nargs, kwnames, order) < 0) {
+        return NULL;
+    }
+    Buffer *b = (Buffer *)self;
+    uint64_t lends = b->lends;
+    PyObject *view = PyMemoryView_FromObject(self);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *result =
+        order[0] == NULL
+            ? PyObject_CallMethod(view, "tobytes", NULL)
+            : PyObject_CallMethod(view, "tobytes", "(O)", order[0]);
+    end_view(b, view, lends);
+    return result;
+}
+
+PyObject *
+buffer_tolist(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    Buffer *b = (Buffer *)self;
+    uint64_t lends = b->lends;
+    PyObject *view = PyMemoryView_FromObject(self);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *result = PyObject_CallMethod(view, "tolist", NULL);
+    end_view(b, view, lends);
+    return result;
+}
+
+PyObject *
+buffer_richcompare(PyObject *self, PyObject *other, int op)
+{
+    Buffer *b = (Buffer *)self;
+    if ((op != Py_EQ && op != Py_NE) ||
+        !(PyObject_CheckBuffer(other) || b->closed)) {
+        return Py_NewRef(Py_NotImplemented);
+    }
+    if (b->closed) { /* like a released memoryview: equal to itself only */
+        return PyBool_FromLong((self == other) == (op == Py_EQ));
+    }
+    uint64_t lends = b->lends;
+    PyObject *view = PyMemoryView_FromObject(self);
+    if (view == NULL) {
+        return NULL;
+    }
+    PyObject *result = PyObject_RichCompare(view, other, op);
+    end_view(b, view, lends);
+    return result;
+}
+
+/* memoryview's rule. (memoryview asks its exporter for a hash before it makes
+ * its own, so it cannot be asked here.) */
+Py_hash_t
+buffer_hash(PyObject *self)
+{
+    Buffer *b = (Buffer *)self;
+    const char *format = b->element->format;
+    if (!b->readonly) {
+        PyErr_SetString(PyExc_ValueError,
+                        "a writable Buffer has no hash: its items may change; "
+                        "take toreadonly(), or tobytes()");
+        return -1;
+    }
+    if (b->element->itemsize != 1 ||
+        !(format[0] == 'B' || format[0] == 'b' || format[0] == 'c')) {
+        PyErr_Format(PyExc_ValueError,
+                     "a Buffer of format '%s' has no hash; like memoryview, "
+                     "those of formats 'B', 'b' and 'c' have one",
+                     format);
+        return -1;
+    }
+    PyObject *bytes = buffer_tobytes(self, NULL, 0, NULL);
+    if (bytes == NULL) {
+        return -1;
+    }
+    Py_hash_t hash = PyObject_Hash(bytes);
+    Py_DECREF(bytes);
+    return hash;
+}

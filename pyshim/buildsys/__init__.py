@@ -1,0 +1,1 @@
+"""How the extension module is built: used by setup.py, never installed."""

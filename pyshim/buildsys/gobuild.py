@@ -1,0 +1,197 @@
+"""The build_ext command: `go build` in place of the C compiler."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from setuptools import Extension
+from setuptools.command.build_ext import build_ext
+
+from . import toolchain
+from .project import ROOT, headers_digest
+from .refusal import Refusal
+from .toolchain import Toolchain
+
+# setuptools on Python 3.15 would call the file _core.abi3-x86_64-linux-gnu.so,
+# which the importers of 3.11 and 3.12 do not know. This name suits them all.
+FILE_SUFFIX = ".abi3.so"
+
+
+class GoBuildExt(build_ext):
+    """Builds the one extension from package capi, through Go's own cache."""
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """Return the path of the module below the folder of packages."""
+        return os.path.join(*fullname.split(".")) + FILE_SUFFIX
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build the module, always: only Go's cache knows what is stale."""
+        try:
+            built = build_module(
+                toolchain.find(), Path(self.build_temp), GoSwitches.from_environ()
+            )
+            check_loads(built, ext.name)
+        except Refusal as refusal:
+            # SystemExit, since it leaves pip no traceback to print: the
+            # sentence is then the last thing that the build says.
+            raise SystemExit(f"error: {refusal}") from None
+        target = self.get_ext_fullpath(ext.name)
+        self.mkpath(os.path.dirname(target))
+        self.copy_file(str(built), target)
+
+
+@dataclass(frozen=True)
+class GoSwitches:
+    """What a developer may ask of a build through the environment."""
+
+    debug: bool = False  # keep symbols, optimise no C
+    werror: bool = False  # let no warning of the shim pass
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str] = os.environ) -> GoSwitches:
+        """Read PYBUF_DEBUG and PYBUF_WERROR."""
+        return cls(debug=_switch("PYBUF_DEBUG", environ), werror=_switch("PYBUF_WERROR", environ))
+
+
+def _switch(name: str, environ: Mapping[str, str]) -> bool:
+    value = environ.get(name, "")
+    if value not in {"", "0", "1"}:
+        raise Refusal(f"{name} is {value!r} in the environment: set it to 1 or to 0.")
+    return value == "1"
+
+
+def build_module(tools: Toolchain, folder: Path, switches: GoSwitches) -> Path:
+    """Run go build and return the path of the shared library, in folder."""
+    # Not built where the package lies: go puts a C header beside its output,
+    # and a build that stops in between would ship it.
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    built = folder / f"_core{FILE_SUFFIX}"
+    command = go_command(tools, built, switches)
+    environ = go_environ(tools, folder, switches)
+    print(shlex.join(command), flush=True)
+    done = subprocess.run(command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode != 0:
+        raise Refusal(
+            f"go build ended with status {done.returncode}: mend what it names above, "
+            "then build again."
+        )
+    built.with_suffix(".h").unlink(missing_ok=True)
+    return built
+
+
+def go_command(tools: Toolchain, output: Path, switches: GoSwitches) -> list[str]:
+    """Return the command line that builds the module."""
+    link = [] if switches.debug else ["-s", "-w"]
+    # The version script hides all but the init function.
+    script = quote(f"-Wl,--version-script={ROOT / 'pyshim' / 'exports.map'}")
+    link.append(quote(f"-extldflags={script}"))
+    command = [
+        tools.go,
+        "build",
+        "-buildmode=c-shared",
+        "-tags=" + ("pyext,werror" if switches.werror else "pyext"),
+        # Else go stops in a checkout that is owned by another user.
+        "-buildvcs=false",
+        "-ldflags=" + " ".join(link),
+        "-o",
+        str(output),
+    ]
+    if not switches.debug:
+        # The same file from each folder and machine; a debugger wants the paths.
+        command.append("-trimpath")
+    return [*command, "./capi"]
+
+
+def go_environ(
+    tools: Toolchain,
+    folder: Path,
+    switches: GoSwitches,
+    environ: Mapping[str, str] = os.environ,
+) -> dict[str, str]:
+    """Return the environment of go: the caller's, less what would change the build."""
+    # A CGO_CFLAGS replaces cgo's own "-O2 -g", so it is said again. The user's
+    # flags come last, where they win.
+    flags = ["-O0 -g3" if switches.debug else "-O2 -g"]
+    flags.append(quote(f"-I{tools.include}"))
+    flags.append(f"-DPYBUF_HEADERS={headers_digest()}")
+    flags.append(environ.get("CGO_CFLAGS", ""))
+    forced = {
+        "CC": tools.cc,
+        "CGO_CFLAGS": " ".join(flags).strip(),
+        "CGO_ENABLED": "1",
+        "GO111MODULE": "on",
+        "GOFLAGS": "-mod=readonly",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
+    result = {**environ, **forced}
+    # The module is for this Python: another target would build, and not load.
+    for name in ("GOOS", "GOARCH"):
+        result.pop(name, None)
+    if "GOCACHE" not in environ and not _has_cache_folder(environ):
+        result["GOCACHE"] = str(folder / "go-cache")
+    return result
+
+
+def check_loads(built: Path, name: str) -> None:
+    """Refuse a library that this Python cannot load.
+
+    The linker takes a misspelt name of the C API for one that Python will
+    provide; it shows only here. A process of its own loads the library, since
+    it cannot be unloaded again. The module is created and not executed, so that
+    nothing of the package is needed.
+    """
+    code = (
+        "import sys; from importlib.util import module_from_spec, spec_from_file_location as s; "
+        "module_from_spec(s(sys.argv[1], sys.argv[2]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, name, str(built)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        advice = "build it with a Go and a C compiler made for this machine"
+        if "undefined symbol" in lines[-1]:
+            advice = "define this name in the C sources, or spell it as Python's C API does"
+        raise Refusal(
+            f"The module was built and this Python cannot load it ({lines[-1]}): {advice}."
+        )
+
+
+def quote(word: str) -> str:
+    """Quote a word for go, which splits a list of flags at blanks.
+
+    Go knows single and double quotes and no escapes, hence what cannot be said.
+    """
+    if "'" not in word:
+        return f"'{word}'" if any(c.isspace() or c == '"' for c in word) else word
+    if '"' not in word:
+        return f'"{word}"'
+    raise Refusal(f"Go takes no path with a quote in it, as in {word}: move the folder.")
+
+
+def _has_cache_folder(environ: Mapping[str, str]) -> bool:
+    """Tell whether go can make its cache where it would by itself.
+
+    Build daemons run with no HOME, or with one that does not exist.
+    """
+    base = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "", ".cache")
+    if not os.path.isabs(base):
+        return False
+    try:
+        os.makedirs(os.path.join(base, "go-build"), exist_ok=True)
+    except OSError:
+        return False
+    return os.access(base, os.W_OK)

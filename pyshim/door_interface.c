@@ -1,0 +1,36 @@
+/* door_interface.c: __array_interface__, version 3.
+ *
+ * Reading it hands out the address, so it counts as lent; who reads it keeps
+ * the object, as NumPy does. It is here although NumPy asks the buffer
+ * protocol first: NumPy clears that one's error, and a closed Buffer must be
+ * refused in words and not become an array of one object. */
+#include "shim.h"
+
+PyObject *
+door_interface(PyObject *self, void *Py_UNUSED(unused))
+{
+    Buffer *b = (Buffer *)self;
+    if (buffer_open(b) < 0) {
+        return NULL;
+    }
+    if (b->suboffsets != NULL) {
+        PyErr_SetString(PyExc_BufferError,
+                        "the memory is indirect (it has suboffsets), which "
+                        "the array interface cannot say");
+        return NULL;
+    }
+    PyObject *shape = tuple_of_dims(b->shape, b->ndim);
+    PyObject *strides = tuple_of_dims(b->strides, b->ndim);
+    PyObject *address = buffer_address(b);
+    PyObject *result = NULL;
+    if (shape != NULL && strides != NULL && address != NULL) {
+        result = Py_BuildValue("{s:i,s:s,s:O,s:O,s:(OO)}", "version", 3,
+                               "typestr", b->element->typestr, "shape", shape,
+                               "strides", strides, "data", address,
+                               b->readonly ? Py_True : Py_False);
+    }
+    Py_XDECREF(shape);
+    Py_XDECREF(strides);
+    Py_XDECREF(address);
+    return result;
+}

@@ -1,0 +1,204 @@
+/* door_numpy.c: Buffer.numpy(), straight through NumPy's C API.
+ *
+ * NumPy is found at run time and is no dependency, neither of the build nor
+ * of the wheel: its function table is a capsule, whose places for the three
+ * entries below have been the same since NumPy 1.7. The array's base is a
+ * lease, which counts as one export until NumPy drops it. */
+#include "shim.h"
+
+/* Places in the table `_ARRAY_API`. */
+enum {
+    NPY_GET_C_VERSION = 0,
+    NPY_ARRAY_TYPE = 2,
+    NPY_NEW_FROM_DESCR = 94,
+    NPY_SET_BASE_OBJECT = 282,
+};
+
+#define NPY_WRITEABLE 0x0400
+
+typedef unsigned int (*GetCVersion)(void);
+typedef PyObject *(*NewFromDescr)(PyTypeObject *type, PyObject *descr, int nd,
+                                  const Py_ssize_t *dims,
+                                  const Py_ssize_t *strides, void *data,
+                                  int flags, PyObject *obj);
+typedef int (*SetBaseObject)(PyObject *array, PyObject *base);
+
+/* ---- the lease --------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    Buffer *buffer; /* owned; one export of it is this object's */
+} Lease;
+
+static PyObject *
+lease_new(State *st, Buffer *b)
+{
+    Lease *lease = PyObject_New(Lease, st->lease_type);
+    if (lease != NULL) {
+        lease->buffer = (Buffer *)Py_NewRef((PyObject *)b);
+        buffer_lend(b);
+    }
+    return (PyObject *)lease;
+}
+
+static void
+lease_dealloc(PyObject *self)
+{
+    Buffer *b = ((Lease *)self)->buffer;
+    PyTypeObject *type = Py_TYPE(self);
+    buffer_unlend(b);
+    Py_DECREF(OBJECT(b));
+    PyObject_Free(self);
+    Py_DECREF(OBJECT(type));
+}
+
+/* NumPy asks the base of an array whether it may be made writable again. A
+ * lease answers for memory that was lent before: also after close(). */
+static int
+lease_getbuffer(PyObject *self, Py_buffer *view, int flags)
+{
+    Buffer *b = ((Lease *)self)->buffer;
+    bool closed = b->closed;
+    b->closed = false;
+    int failed = PyObject_GetBuffer((PyObject *)b, view, flags);
+    b->closed = closed;
+    return failed;
+}
+
+static PyObject *
+lease_obj(PyObject *self, void *Py_UNUSED(unused))
+{
+    return Py_NewRef((PyObject *)((Lease *)self)->buffer);
+}
+
+static PyObject *
+lease_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("<lease of %R>",
+                                (PyObject *)((Lease *)self)->buffer);
+}
+
+static PyGetSetDef lease_getset[] = {
+    {"obj", lease_obj, NULL, "The Buffer whose memory is lent.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot lease_slots[] = {
+    {Py_tp_doc, "The base of an array that Buffer.numpy() made."},
+    {Py_tp_dealloc, lease_dealloc},
+    {Py_tp_repr, lease_repr},
+    {Py_tp_getset, lease_getset},
+    {Py_bf_getbuffer, lease_getbuffer},
+    {0, NULL},
+};
+
+PyType_Spec lease_spec = {
+    .name = "pybuf._core._Lease",
+    .basicsize = sizeof(Lease),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+             Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = lease_slots,
+};
+
+/* ---- NumPy's table ------------------------------------------------------------ */
+
+static PyObject *
+import_capsule(void)
+{
+    /* NumPy 2 has an underscore where NumPy 1 had none. */
+    PyObject *module = PyImport_ImportModule("numpy._core._multiarray_umath");
+    if (module == NULL && PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
+        PyErr_Clear();
+        module = PyImport_ImportModule("numpy.core._multiarray_umath");
+    }
+    if (module == NULL) {
+        return NULL;
+    }
+    PyObject *capsule = PyObject_GetAttrString(module, "_ARRAY_API");
+    Py_DECREF(module);
+    return capsule;
+}
+
+/* Finds the table. One of an unknown major version is not touched: the
+ * protocol serves then, only slower. */
+static int
+know_numpy(State *st)
+{
+    PyObject *capsule = import_capsule();
+    if (capsule == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
+            PyErr_Clear();
+            PyErr_SetString(PyExc_ModuleNotFoundError,
+                            "numpy() needs NumPy, which cannot be imported: "
+                            "install it, or use memoryview()");
+        }
+        return -1;
+    }
+    void **api = PyCapsule_GetPointer(capsule, NULL);
+    Py_DECREF(capsule);
+    if (api == NULL) {
+        return -1;
+    }
+    unsigned int major = ((GetCVersion)api[NPY_GET_C_VERSION])() >> 24;
+    if (major == 1 || major == 2) {
+        st->numpy_api = api;
+    }
+    else {
+        st->numpy_unknown = true;
+    }
+    return 0;
+}
+
+static PyObject *
+by_protocol(PyObject *self)
+{
+    PyObject *numpy = PyImport_ImportModule("numpy");
+    PyObject *array =
+        numpy == NULL ? NULL
+                      : PyObject_CallMethod(numpy, "asarray", "(O)", self);
+    Py_XDECREF(numpy);
+    return array;
+}
+
+PyObject *
+door_numpy(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    Buffer *b = (Buffer *)self;
+    State *st = state_of(self);
+    if (buffer_open(b) < 0) {
+        return NULL;
+    }
+    if (b->suboffsets != NULL) {
+        PyErr_SetString(PyExc_BufferError,
+                        "the memory is indirect (it has suboffsets), which "
+                        "no ndarray can view; pybuf.copy() makes it plain");
+        return NULL;
+    }
+    if (st->numpy_api == NULL && !st->numpy_unknown && know_numpy(st) < 0) {
+        return NULL;
+    }
+    if (st->numpy_unknown) {
+        return by_protocol(self);
+    }
+    PyObject *descr = element_descr(st, b->element);
+    PyObject *lease = descr == NULL ? NULL : lease_new(st, b);
+    if (lease == NULL) {
+        return NULL;
+    }
+    void **api = st->numpy_api;
+    /* Steals the reference to descr, also when it fails. */
+    PyObject *array = ((NewFromDescr)api[NPY_NEW_FROM_DESCR])(
+        (PyTypeObject *)api[NPY_ARRAY_TYPE], Py_NewRef(descr), b->ndim,
+        b->shape, b->strides, b->mem.data, b->readonly ? 0 : NPY_WRITEABLE,
+        NULL);
+    if (array == NULL) {
+        Py_DECREF(lease);
+        return NULL;
+    }
+    /* Steals the reference to lease, also when it fails. */
+    if (((SetBaseObject)api[NPY_SET_BASE_OBJECT])(array, lease) < 0) {
+        Py_DECREF(array);
+        return NULL;
+    }
+    return array;
+}

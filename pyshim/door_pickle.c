@@ -1,0 +1,153 @@
+/* door_pickle.c: pickling, out of band from protocol 5 on (PEP 574).
+ *
+ * A pickle holds the items, shape, typestr, order and the read-only flag, and
+ * nothing that differs between two runs: no address, no counter. */
+#include "shim.h"
+
+#include <string.h>
+
+/* What goes out of band: the memory itself, or a copy in C order where it has
+ * gaps (PickleBuffer takes contiguous memory only). Owned. */
+static PyObject *
+frame_of(State *st, Buffer *b, long protocol)
+{
+    PyObject *solid = b->contiguous
+                          ? Py_NewRef((PyObject *)b)
+                          : (PyObject *)copy_of(st, (PyObject *)b, 'C',
+                                                b->element->align);
+    if (solid == NULL) {
+        return NULL;
+    }
+    PyObject *frame = NULL;
+    if (protocol < 5) {
+        /* 'A' keeps the order that the memory has. */
+        frame = PyObject_CallMethod(solid, "tobytes", "s", "A");
+    }
+    else {
+        PyObject *pickle = PyImport_ImportModule("_pickle");
+        if (pickle != NULL) {
+            frame = PyObject_CallMethod(pickle, "PickleBuffer", "O", solid);
+            Py_DECREF(pickle);
+        }
+    }
+    Py_DECREF(solid);
+    return frame;
+}
+
+PyObject *
+door_reduce_ex(PyObject *self, PyObject *protocol)
+{
+    State *st = state_of(self);
+    Buffer *b = (Buffer *)self;
+    long number = PyLong_AsLong(protocol);
+    if ((number == -1 && PyErr_Occurred()) || buffer_open(b) < 0) {
+        return NULL;
+    }
+    bool fortran = b->contiguous == PYBUF_F_CONTIGUOUS;
+    PyObject *core = PyImport_ImportModule("pybuf._core");
+    PyObject *rebuild =
+        core == NULL ? NULL : PyObject_GetAttrString(core, "_rebuild");
+    PyObject *frame = rebuild == NULL ? NULL : frame_of(st, b, number);
+    PyObject *shape = tuple_of_dims(b->shape, b->ndim);
+    PyObject *result = NULL;
+    if (frame != NULL && shape != NULL) {
+        result = Py_BuildValue("O(OsOsO)", rebuild, frame,
+                               b->element->typestr, shape,
+                               fortran ? "F" : "C",
+                               b->readonly ? Py_True : Py_False);
+    }
+    Py_XDECREF(core);
+    Py_XDECREF(rebuild);
+    Py_XDECREF(frame);
+    Py_XDECREF(shape);
+    return result;
+}
+
+/* ---- rebuilding ------------------------------------------------------------------ */
+
+/* Over the frame itself: whatever the pickle module or its user handed in,
+ * at any alignment; read-only if either side is. */
+static Buffer *
+stand_on(State *st, PyObject *frame, const Py_buffer *view, Element *e,
+         const Layout *l, bool readonly)
+{
+    PyObject *holder = PyMemoryView_FromObject(frame);
+    if (holder == NULL) {
+        return NULL;
+    }
+    Memory mem = {
+        .data = view->len > 0 ? view->buf : memory_nowhere(),
+        .block = view->buf,
+        .block_size = view->len,
+        .source = SOURCE_FOREIGN,
+        .release = RELEASE_NOTHING,
+        .owner = holder,
+    };
+    Buffer *b = buffer_new(st, e, l, &mem, readonly || view->readonly);
+    if (b == NULL) {
+        Py_DECREF(holder);
+    }
+    return b;
+}
+
+/* bytes are nobody's to write: a writable Buffer gets memory of its own. */
+static Buffer *
+move_out(State *st, const Py_buffer *view, Element *e, const Layout *l)
+{
+    Memory mem;
+    Py_ssize_t align;
+    if (memory_align(NULL, &align) < 0 ||
+        memory_c(&mem, l->nbytes, align, false) < 0) {
+        return NULL;
+    }
+    memcpy(mem.data, view->buf, (size_t)view->len);
+    Buffer *b = buffer_new(st, e, l, &mem, false);
+    if (b == NULL) {
+        memory_release(&mem);
+    }
+    return b;
+}
+
+PyObject *
+door_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    State *st = state_of_module(module);
+    Layout layout;
+    char order = 'C';
+    bool readonly = false;
+    if (nargs != 5) {
+        PyErr_SetString(PyExc_TypeError,
+                        "_rebuild() takes what a pickled Buffer holds: "
+                        "frame, typestr, shape, order, readonly");
+        return NULL;
+    }
+    layout.ndim = args_dims(args[2], "shape", "an extent of shape",
+                            layout.shape);
+    if (layout.ndim < 0 || args_order(args[3], "_rebuild", &order) < 0 ||
+        args_bool(args[4], &readonly) < 0) {
+        return NULL;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(args[0], &view, PyBUF_ANY_CONTIGUOUS) < 0) {
+        return NULL;
+    }
+    Buffer *b = NULL;
+    Element *e = element_from_dtype(st, args[1]);
+    if (e != NULL && layout_contiguous(&layout, e->itemsize, order) == 0) {
+        if (layout.nbytes != view.len) {
+            PyErr_Format(PyExc_ValueError,
+                         "the pickled Buffer says %zd bytes and its frame "
+                         "has %zd",
+                         layout.nbytes, view.len);
+        }
+        else if (!readonly && PyBytes_CheckExact(args[0])) {
+            b = move_out(st, &view, e, &layout);
+        }
+        else {
+            b = stand_on(st, args[0], &view, e, &layout, readonly);
+        }
+    }
+    Py_XDECREF(OBJECT(e));
+    PyBuffer_Release(&view);
+    return (PyObject *)b;
+}

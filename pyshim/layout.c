@@ -1,0 +1,80 @@
+/* layout.c: from a shape to bytes.
+ *
+ * Go's Layout is the rule. The multiplication here is its fast path, for
+ * shapes that are plainly in order; whatever is not is judged, and refused in
+ * words, by Go. A test holds the two equal. */
+#include "shim.h"
+
+#define ERROR_CAP 1024
+
+/* The product over a contiguous layout without the checks' sentences.
+ * Returns false for a shape that Go must judge. */
+static bool
+multiply(Layout *l, Py_ssize_t itemsize, char order)
+{
+    Py_ssize_t step = itemsize;
+    bool empty = false;
+    int wide = 0; /* axes along which there is a second item */
+    for (int k = 0; k < l->ndim; k++) {
+        int i = order == 'F' ? k : l->ndim - 1 - k;
+        Py_ssize_t n = l->shape[i];
+        if (n < 0) {
+            return false;
+        }
+        l->strides[i] = step;
+        empty |= n == 0;
+        wide += n > 1;
+        if (n > 1 && __builtin_mul_overflow(step, n, &step)) {
+            return false;
+        }
+    }
+    l->nbytes = empty ? 0 : step;
+    l->low = 0;
+    l->high = l->nbytes;
+    l->indirect = false;
+    l->flags = empty || wide < 2
+                   ? PYBUF_C_CONTIGUOUS | PYBUF_F_CONTIGUOUS
+                   : (order == 'F' ? PYBUF_F_CONTIGUOUS : PYBUF_C_CONTIGUOUS);
+    return true;
+}
+
+int
+layout_contiguous(Layout *l, Py_ssize_t itemsize, char order)
+{
+    if (multiply(l, itemsize, order)) {
+        return 0;
+    }
+    l->indirect = false;
+    return layout_judge(l, itemsize, false, order);
+}
+
+int
+layout_judge(Layout *l, Py_ssize_t itemsize, bool strided, char order)
+{
+    int64_t strides[PYBUF_MAX_NDIM];
+    char message[ERROR_CAP];
+    pybuf_text err = {.data = message, .cap = sizeof message, .len = 0};
+    pybuf_layout ask = {
+        .ndim = l->ndim,
+        .itemsize = itemsize,
+        .shape = l->shape,
+        .strides = strided ? l->strides : NULL,
+        .suboffsets = l->indirect ? l->suboffsets : NULL,
+        .order = order,
+        .out_strides = strides,
+    };
+    int32_t kind = go_layout(&ask, &err);
+    if (kind != PYBUF_OK) {
+        go_raise(kind, &err);
+        return -1;
+    }
+    for (int i = 0; i < l->ndim; i++) {
+        l->strides[i] = strides[i];
+    }
+    l->nbytes = ask.nbytes;
+    l->low = ask.low;
+    l->high = ask.high;
+    l->flags = (unsigned)ask.flags;
+    l->indirect = ask.indirect != 0;
+    return 0;
+}

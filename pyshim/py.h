@@ -1,0 +1,25 @@
+/* py.h: the one place where the shim meets CPython's headers.
+ *
+ * Limited API of 3.11, the first with Py_buffer in it, so that one
+ * cp311-abi3 file serves every later version. Names that came later are
+ * written out here and used only where Py_Version says so. */
+#ifndef PYBUF_PY_H
+#define PYBUF_PY_H
+
+/* For dladdr and madvise; pyconfig.h says the same. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+#include <structmember.h>
+
+/* 3.12: module slot that says whether sub-interpreters may have a GIL each. */
+#define SLOT_MULTIPLE_INTERPRETERS 3
+#define PER_INTERPRETER_GIL_SUPPORTED ((void *)2)
+
+/* The limited API's functions take nothing but PyObject *. */
+#define OBJECT(x) ((PyObject *)(x))
+
+#endif

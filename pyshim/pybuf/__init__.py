@@ -1,0 +1,11 @@
+"""Lend foreign memory to Python with no copy.
+
+A Buffer is a block of memory with one owner, and an exporter of the buffer
+protocol: ``np.asarray(buf)`` stands on the block and keeps its owner. The
+block is freed exactly once, when the last array, memoryview or slice of it
+is gone.
+"""
+
+from ._core import Buffer, __version__, copy, empty, wrap, zeros
+
+__all__ = ["Buffer", "__version__", "copy", "empty", "wrap", "zeros"]

@@ -1,0 +1,332 @@
+/* shim.h: what the files of the shim share; see each .c file for its concern.
+ *
+ * Conventions: a function that returns int gives 0, or -1 with a Python
+ * exception set; one that returns a pointer gives NULL with an exception set,
+ * unless it says otherwise. All of it runs under the GIL of the interpreter
+ * whose objects it touches, exceptions are noted. "borrowed" and "owned" are
+ * CPython's words. */
+#ifndef PYBUF_SHIM_H
+#define PYBUF_SHIM_H
+
+#include "py.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "pybuf_abi.h"
+
+_Static_assert(sizeof(Py_ssize_t) == sizeof(int64_t),
+               "pybuf supports 64-bit platforms only");
+
+/* ---- counters --------------------------------------------------------- */
+
+/* Counts of one interpreter, guarded by its GIL. Malloc'd, so that a Buffer
+ * that outlives its module still finds it: see ledger_drop in memory.c. */
+typedef struct {
+    uint64_t made;      /* memories made or taken over */
+    uint64_t freed;     /* memories freed or given back */
+    int64_t live_bytes; /* bytes of those made and not yet freed */
+    bool orphan;        /* the module is gone; the last memory frees this */
+} Ledger;
+
+typedef struct Element Element;
+
+/* ---- module ----------------------------------------------------------- */
+
+/* Functions whose keywords are cached, see args.c. */
+enum {
+    SIG_EMPTY,
+    SIG_ZEROS,
+    SIG_COPY,
+    SIG_WRAP,
+    SIG_CLOSE,
+    SIG_CAST,
+    SIG_TOBYTES,
+    SIG_DLPACK,
+    SIG_COUNT
+};
+
+#define ARGS_MAX 12
+
+typedef struct {
+    PyObject *kwnames; /* owned: the tuple of the last call with keywords */
+    signed char index[ARGS_MAX];
+} KeywordCache;
+
+typedef struct {
+    PyObject *ctypes_data;    /* _ctypes._CData */
+    PyObject *ctypes_pointer; /* _ctypes._Pointer */
+    PyObject *ctypes_simple;  /* _ctypes._SimpleCData */
+    PyObject *ctypes_array;   /* _ctypes.Array */
+    PyObject *ctypes_func;    /* _ctypes.CFuncPtr */
+    PyObject *cffi;           /* module _cffi_backend */
+    PyObject *cffi_data;      /* _cffi_backend._CDataBase */
+    PyObject *cffi_uintptr;   /* its ctype uintptr_t */
+} ForeignTypes;
+
+typedef struct {
+    PyTypeObject *buffer_type;
+    PyTypeObject *element_type;
+    PyTypeObject *lease_type;
+    PyObject *elements;   /* dict: str spelling -> Element */
+    PyObject *by_dtype;   /* dict: numpy.dtype -> Element */
+    PyObject *last_spelling; /* the str looked up last, and what it means */
+    Element *last_element;
+    PyObject *dtype_type; /* numpy.dtype, NULL until NumPy was needed */
+    void **numpy_api;     /* NumPy's C function table, NULL until needed */
+    bool numpy_unknown;   /* NumPy is there, its table is of no known kind */
+    Ledger *ledger;
+    ForeignTypes foreign;
+    KeywordCache keywords[SIG_COUNT];
+} State;
+
+State *state_of_module(PyObject *module);
+/* The state behind an object of one of our types. */
+State *state_of(PyObject *self);
+
+/* ---- gocall.c: every call into Go ------------------------------------- */
+
+/* Calls into Go made by this process so far. Any thread. */
+uint64_t go_calls(void);
+/* Waits for the runtime, and compares ABI and struct sizes. */
+int go_check(void);
+int32_t go_element(const char *spelling, Py_ssize_t len, int how,
+                   pybuf_element *out, pybuf_text *err);
+int32_t go_plain(int64_t i, pybuf_text *spelling, pybuf_element *out);
+int32_t go_layout(pybuf_layout *layout, pybuf_text *err);
+int32_t go_runtime(int collect, pybuf_runtime *out);
+int32_t go_version(pybuf_text *out);
+/* Sets the exception for an error of Go's. Returns NULL. */
+PyObject *go_raise(int32_t kind, const pybuf_text *err);
+
+/* ---- guard.c: the process as it was ----------------------------------- */
+
+void guard_restore(void);
+
+/* ---- args.c ------------------------------------------------------------ */
+
+typedef struct {
+    const char *function;
+    const char *names[ARGS_MAX + 1]; /* all parameters, NULL at the end */
+    int positional;                  /* how many may be given by position */
+    int required;                    /* how many must be given */
+    int cache;                       /* SIG_... */
+} Signature;
+
+/* Binds a vectorcall's arguments: out[i] is borrowed, or NULL if left out. */
+int args_bind(State *st, const Signature *sig, PyObject *const *args,
+              Py_ssize_t nargs, PyObject *kwnames, PyObject **out);
+int args_order(PyObject *arg, const char *function, char *out);
+/* A flag: anything with a truth value; NULL leaves *out alone. */
+int args_bool(PyObject *arg, bool *out);
+/* An integer by __index__; `what` names it in errors. */
+int args_ssize(PyObject *arg, const char *what, Py_ssize_t *out);
+/* An int or a sequence of ints into out[PYBUF_MAX_NDIM]. Returns how many, or
+ * -1. `what` names the argument, `item` one of its numbers. */
+int args_dims(PyObject *arg, const char *what, const char *item,
+              Py_ssize_t *out);
+PyObject *tuple_of_dims(const Py_ssize_t *dims, int n);
+
+/* ---- element.c: what an element is (Go's answers, cached) -------------- */
+
+/* One element type with its code at each door. Immutable but for `descr`. */
+struct Element {
+    PyObject_HEAD
+    Py_ssize_t itemsize; /* bytes, > 0 */
+    Py_ssize_t align;    /* bytes, a power of two */
+    int dl_code;         /* DLDataTypeCode or PYBUF_DL_NONE */
+    int dl_bits;
+    char *format;  /* into `texts` */
+    char *typestr; /* into `texts` */
+    char *arrow;   /* into `texts`; "" where Arrow has no such type */
+    char *texts;   /* owned, malloc'd */
+    PyObject *descr; /* owned: NumPy's dtype, NULL until asked for */
+};
+
+extern PyType_Spec element_spec;
+int element_fill_cache(State *st);
+/* From what a user gives as dtype=. Owned. */
+Element *element_from_dtype(State *st, PyObject *dtype);
+/* From another spelling (PYBUF_FORMAT, PYBUF_TYPESTR, PYBUF_CTYPE). Owned. */
+Element *element_from_text(State *st, const char *text, int how);
+/* The element that dtype= means when it is left out: "B". Owned. */
+Element *element_default(State *st);
+/* NumPy's dtype of an element; imports NumPy. Borrowed from the element. */
+PyObject *element_descr(State *st, Element *e);
+/* The class numpy.dtype; imports NumPy. Borrowed from the state. */
+PyObject *numpy_dtype_type(State *st);
+
+/* ---- layout.c ----------------------------------------------------------- */
+
+typedef struct {
+    int ndim;
+    unsigned flags; /* PYBUF_C_CONTIGUOUS | PYBUF_F_CONTIGUOUS */
+    bool indirect;
+    Py_ssize_t nbytes; /* bytes of all elements */
+    Py_ssize_t low;    /* bytes in use are [low, high) from element 0 */
+    Py_ssize_t high;
+    Py_ssize_t shape[PYBUF_MAX_NDIM];
+    Py_ssize_t strides[PYBUF_MAX_NDIM];
+    Py_ssize_t suboffsets[PYBUF_MAX_NDIM]; /* only where indirect */
+} Layout;
+
+/* Fills all but ndim and shape, which the caller has set, for a layout without
+ * gaps in order 'C' or 'F'. Enters Go only for a shape that is refused. */
+int layout_contiguous(Layout *l, Py_ssize_t itemsize, char order);
+/* The same with strides (and suboffsets where l->indirect) that the caller has
+ * set: Go judges. strides NULL: contiguous in C order. */
+int layout_judge(Layout *l, Py_ssize_t itemsize, bool strided, char order);
+
+/* ---- buffer.c: the object ----------------------------------------------- */
+
+typedef void (*NativeRelease)(void *data, size_t nbytes, void *arg);
+
+/* How a memory is given back. */
+typedef enum {
+    RELEASE_GONE,   /* it is given back already */
+    RELEASE_NOTHING, /* somebody else sees to it; an owner may be dropped */
+    RELEASE_FREE,   /* C's free(block) */
+    RELEASE_NATIVE, /* native(block, block_size, arg) */
+    RELEASE_CALL,   /* callback(int(block)) */
+    RELEASE_PARENT, /* `owner` is the Buffer that this one is a view of */
+} ReleaseKind;
+
+typedef enum { SOURCE_C, SOURCE_FOREIGN } Source;
+
+/* A memory and how to give it back: moves into a Buffer. */
+typedef struct {
+    char *data; /* element 0 */
+    void *block;
+    Py_ssize_t block_size; /* bytes */
+    Py_ssize_t align;      /* bytes that were asked for; RELEASE_FREE only */
+    Source source;
+    ReleaseKind release;
+    NativeRelease native;
+    void *arg;
+    PyObject *callback; /* owned or NULL: RELEASE_CALL's callable, or what
+                         * keeps a native function and its arg alive */
+    PyObject *owner;    /* owned or NULL */
+} Memory;
+
+#define INLINE_DIMS 6
+
+typedef struct {
+    PyObject_HEAD
+    Memory mem;
+    Element *element;  /* owned */
+    Py_ssize_t nbytes; /* bytes of all elements */
+    Py_ssize_t *shape; /* into inline_dims, or malloc'd: see buffer_set_dims */
+    Py_ssize_t *strides;
+    Py_ssize_t *suboffsets; /* NULL unless indirect */
+    int ndim;
+    unsigned char contiguous; /* PYBUF_C_CONTIGUOUS | PYBUF_F_CONTIGUOUS */
+    bool readonly;
+    bool closed;
+    Py_ssize_t exports; /* what reports its end and has not yet ended */
+    uint64_t lends;     /* exports and pointers ever handed out */
+    Ledger *ledger;     /* of the interpreter; outlives this */
+    PyObject *weakrefs;
+    PyObject *next_dead; /* see buffer_dealloc */
+    Py_ssize_t inline_dims[INLINE_DIMS];
+} Buffer;
+
+extern PyType_Spec buffer_spec;
+
+/* A Buffer over `mem`. On success the memory and its references belong to the
+ * Buffer; on failure they still belong to the caller. `e` is not consumed. */
+Buffer *buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
+                   bool readonly);
+int buffer_set_dims(Buffer *b, const Layout *l);
+void buffer_get_layout(const Buffer *b, Layout *l);
+/* ValueError if closed. */
+int buffer_open(Buffer *b);
+/* Counts one more export (a consumer that will report its end). */
+void buffer_lend(Buffer *b);
+/* One export has ended. */
+void buffer_unlend(Buffer *b);
+/* "int(address) of element 0", counted as a pointer that was lent. */
+PyObject *buffer_address(Buffer *b);
+
+void buffer_dealloc(PyObject *self);
+int buffer_traverse(PyObject *self, visitproc visit, void *arg);
+void buffer_finalize(PyObject *self);
+PyObject *buffer_close(PyObject *self, PyObject *const *args,
+                       Py_ssize_t nargs, PyObject *kwnames);
+PyObject *buffer_enter(PyObject *self, PyObject *unused);
+PyObject *buffer_exit(PyObject *self, PyObject *args);
+
+/* ---- buffer_attributes.c ------------------------------------------------- */
+
+extern PyGetSetDef buffer_getset[];
+PyObject *buffer_repr(PyObject *self);
+PyObject *buffer_sizeof(PyObject *self, PyObject *unused);
+
+/* ---- buffer_items.c: what memoryview would answer ------------------------ */
+
+Py_ssize_t buffer_len(PyObject *self);
+PyObject *buffer_subscript(PyObject *self, PyObject *key);
+int buffer_ass_subscript(PyObject *self, PyObject *key, PyObject *value);
+PyObject *buffer_iter(PyObject *self);
+PyObject *buffer_richcompare(PyObject *self, PyObject *other, int op);
+Py_hash_t buffer_hash(PyObject *self);
+PyObject *buffer_tobytes(PyObject *self, PyObject *const *args,
+                         Py_ssize_t nargs, PyObject *kwnames);
+PyObject *buffer_tolist(PyObject *self, PyObject *unused);
+
+/* ---- buffer_change.c: the same memory in another guise ------------------- */
+
+PyObject *buffer_cast(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames);
+PyObject *buffer_toreadonly(PyObject *self, PyObject *unused);
+PyObject *buffer_resize(PyObject *self, PyObject *shape);
+
+/* ---- memory.c: where memory comes from, and goes ------------------------ */
+
+Ledger *ledger_new(void);
+void ledger_orphan(Ledger *ledger);
+/* nbytes of C memory, element 0 aligned to `align`; zeroed if asked. */
+int memory_c(Memory *mem, Py_ssize_t nbytes, Py_ssize_t align, bool zeroed);
+/* The alignment that is asked for: a power of two. NULL: the default. */
+int memory_align(PyObject *arg, Py_ssize_t *out);
+/* A non-NULL pointer for zero bytes. */
+char *memory_nowhere(void);
+/* Gives the memory back, once; runs callbacks. Keeps a pending exception. */
+void memory_release(Memory *mem);
+
+/* ---- address.c: pointers in the forms that Python has ------------------- */
+
+/* What kind of thing a pointer came from. */
+typedef enum { FROM_INT, FROM_CAPSULE, FROM_CTYPES, FROM_CFFI } AddressForm;
+
+/* The address that obj means. `what` names the argument in errors. */
+int address_of(State *st, PyObject *obj, const char *what, void **out,
+               AddressForm *form);
+/* Shape and element of a ctypes or cffi array. Returns 1 with l->ndim,
+ * l->shape and *e (owned) set, 0 if obj is no such array, or -1. */
+int address_array(State *st, PyObject *obj, Layout *l, Element **e);
+/* Reads release= into mem (release, native, arg, callback). */
+int address_release(State *st, PyObject *obj, Memory *mem);
+
+/* ---- doors --------------------------------------------------------------- */
+
+int door_getbuffer(PyObject *self, Py_buffer *view, int flags);
+void door_releasebuffer(PyObject *self, Py_buffer *view);
+
+extern PyType_Spec lease_spec;
+PyObject *door_numpy(PyObject *self, PyObject *unused);
+PyObject *door_interface(PyObject *self, void *unused);
+PyObject *door_dlpack(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                      PyObject *kwnames);
+PyObject *door_dlpack_device(PyObject *self, PyObject *unused);
+PyObject *door_reduce_ex(PyObject *self, PyObject *protocol);
+PyObject *door_rebuild(PyObject *module, PyObject *const *args,
+                       Py_ssize_t nargs);
+
+/* ---- functions.c --------------------------------------------------------- */
+
+extern PyMethodDef module_functions[];
+/* A new Buffer with a contiguous copy of what `src` exports. */
+Buffer *copy_of(State *st, PyObject *src, char order, Py_ssize_t align);
+
+#endif
