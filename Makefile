@@ -1,0 +1,121 @@
+# pybuf: the jobs of a developer. `make` alone lists them.
+#
+# All Python lives in $(VENV). A stamp file there says what is done, so that a
+# second run costs nothing; any change of the sources builds the extension anew.
+
+# To choose: make test PYTHON=python3.12
+PYTHON ?= python3
+VENV ?= .venv
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+PYVER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+
+# As setup.py has it: -buildvcs=false, else go stops in a checkout that is owned
+# by another user.
+export CGO_ENABLED := 1
+export GO111MODULE := on
+export GOFLAGS := -mod=readonly -buildvcs=false
+export GOWORK := off
+# A foreign path would let another pybuf into the tests.
+unexport PYTHONHOME PYTHONPATH
+
+# Folders are among the sources: a file that is removed changes its folder only.
+SOURCES := $(shell find pybuf capi pyshim/*.go pyshim/*.c pyshim/*.h pyshim/*.map \
+	\( -type d -o -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map' \) \
+	! -name '*_test.go' 2>/dev/null)
+BUILD := setup.py pyproject.toml go.mod $(wildcard pyshim/buildsys/*.py)
+EXTENSION := pyshim/pybuf/_core.abi3.so
+
+# The C flags by which go finds Python.h when it reads the shim.
+PY_CFLAGS = -I$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
+
+.PHONY: help
+help: ## list the jobs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(VENV)/.installed ## make .venv, with the test tools and pybuf built from this tree
+
+.PHONY: demo
+demo: setup ## show what pybuf does
+	$(PY) -m pybuf demo
+
+.PHONY: test
+test: setup ## run all tests, Go and Python
+	@$(MAKE) --no-print-directory test-go
+	@$(MAKE) --no-print-directory test-py
+
+.PHONY: test-go
+test-go: ## run the Go tests only (no Python is needed)
+	@command -v go >/dev/null || { echo "There is no go command on PATH: install Go" \
+		"$$(sed -n 's/^go //p' go.mod) or newer (https://go.dev/dl) and put it there." >&2; exit 1; }
+	go build ./... && go vet ./... && go test ./...
+
+.PHONY: test-py
+test-py: setup ## run the Python tests only
+	$(PY) -m pytest
+
+.PHONY: lint
+lint: setup $(VENV)/.tools-lint ## run every checker; all of them must be silent
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || \
+		{ echo "gofmt -w would change: $$unformatted" >&2; exit 1; }
+	go vet ./...
+	CGO_CFLAGS="$(PY_CFLAGS)" go vet -tags pyext ./...
+	go run $(STATICCHECK) ./...
+	CGO_CFLAGS="$(PY_CFLAGS)" go run $(STATICCHECK) -tags pyext ./...
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml pybuf
+	PYBUF_WERROR=1 $(PY) setup.py -q build_ext --build-lib build/werror --build-temp build/werror
+
+.PHONY: wheel
+wheel: $(VENV)/.tools-test ## build the wheel into dist/
+# setuptools packs what it finds in build/, removed files included.
+	rm -rf build dist
+	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@ls -l dist
+
+.PHONY: bench
+bench: setup $(VENV)/.tools-bench ## run the programs benchmarks/bench_*.py and the Go benchmarks
+	@for program in $(sort $(wildcard benchmarks/bench_*.py)); do \
+		echo "$$program"; $(PY) "$$program"; done
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: clean
+clean: ## remove all that was made here
+	rm -rf $(VENV) build dist pyshim/*.egg-info $(EXTENSION) pyshim/pybuf/*.abi3.h
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The venv, anew for each minor version. Without its interpreter a stamp lies.
+$(VENV)/.venv-$(PYVER): $(if $(wildcard $(PY)),,FORCE)
+	@case "$(PYVER)" in \
+	"") echo "There is no working $(PYTHON): install CPython 3.11 or newer, or name one" \
+		"(make PYTHON=python3.12)." >&2; exit 1;; \
+	2.*|3.?|3.10) echo "$(PYTHON) is Python $(PYVER), and pybuf needs 3.11 or newer: name a newer" \
+		"one (make PYTHON=python3.12)." >&2; exit 1;; \
+	esac
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.tools-%: .ci/requirements/%.txt $(VENV)/.venv-$(PYVER)
+	$(PIP) install -r $<
+	@touch $@
+
+# Without isolation: the pinned setuptools builds, and nothing is fetched.
+$(VENV)/.installed: $(VENV)/.tools-test $(SOURCES) $(BUILD) $(if $(wildcard $(EXTENSION)),,FORCE)
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: FORCE
+FORCE:

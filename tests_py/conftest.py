@@ -1,0 +1,139 @@
+"""Fixtures that every test stands on; the leak check is on by default."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import hypothesis
+import pytest
+
+import pybuf
+from pybuf import _core
+
+hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("deep", deadline=None, max_examples=3000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@dataclass(frozen=True)
+class Alive:
+    """What lives in both runtimes."""
+
+    memories: int
+    live_bytes: int
+    goroutines: int
+
+    @classmethod
+    def now(cls) -> Alive:
+        for _ in range(3):
+            gc.collect()
+        counters = _core._counters()
+        return cls(
+            memories=counters["made"] - counters["freed"],
+            live_bytes=counters["live_bytes"],
+            goroutines=_core._go_runtime(False)["goroutines"],
+        )
+
+
+@pytest.fixture(autouse=True)
+def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every memory that a test makes or takes over is given back by its end.
+
+    Opt out with @pytest.mark.leaves_memory("why").
+    """
+    if request.node.get_closest_marker("leaves_memory"):
+        yield
+        return
+    before = Alive.now()
+    yield
+    after = Alive.now()
+    assert after == before, f"before: {before}, after: {after}"
+
+
+@pytest.fixture
+def go_calls() -> Callable[[], int]:
+    """The number of calls into Go that this process has made."""
+    return lambda: _core._counters()["go_calls"]
+
+
+
+@pytest.fixture
+def fresh(tmp_path: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs code in an interpreter of its own; it must end well in time.
+
+    `check=False` leaves the judgement of the exit status to the test.
+    """
+
+    def run(
+        code: str,
+        *args: str,
+        check: bool = True,
+        timeout: float = 60,
+        options: tuple[str, ...] = ("-X", "dev", "-W", "error"),
+        **kwargs: Any,
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, *options, "-c", textwrap.dedent(code), *args],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=tmp_path,
+            check=False,
+            **kwargs,
+        )
+        if check:
+            assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
+            assert done.stderr == ""
+        return done
+
+    return run
+
+
+@pytest.fixture
+def parallel() -> Callable[..., None]:
+    """Runs a function on many threads that start together at a barrier."""
+
+    def run(work: Callable[[int], None], threads: int = 8) -> None:
+        barrier = threading.Barrier(threads)
+        failures: list[BaseException] = []
+
+        def body(i: int) -> None:
+            try:
+                barrier.wait()
+                work(i)
+            except BaseException as e:  # handed to the test's own thread
+                failures.append(e)
+
+        workers = [threading.Thread(target=body, args=(i,)) for i in range(threads)]
+        for w in workers:
+            w.start()
+        for w in workers:
+            w.join()
+        if failures:
+            raise failures[0]
+
+    return run
+
+
+class Releases(list[int]):
+    """A release callback that remembers each address it was given."""
+
+    def __call__(self, address: int) -> None:
+        self.append(address)
+
+
+@pytest.fixture
+def releases() -> Releases:
+    return Releases()
+
+
+def pytest_report_header() -> str:
+    return f"pybuf {pybuf.__version__} with {_core._go_runtime(False)['go']}: {pybuf.__file__}"
