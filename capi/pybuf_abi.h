@@ -11,9 +11,12 @@
  * - Ownership: every pointer belongs to the caller, is read or written during
  *   the call and never kept. Go hands no memory over.
  * - Threads: every function may be called on any thread, with or without the
- *   GIL, any number at once.
+ *   GIL, any number at once. None may be called in a forked child, where the
+ *   Go runtime is dead.
  * - Returns: PYBUF_OK, or the kind of an error whose sentence is in `err`.
- *   A failed call leaves the other outputs unspecified.
+ *   A failed call leaves the other outputs unspecified, one that succeeds
+ *   leaves `err` alone. A function without `err` fails by PYBUF_EPANIC only,
+ *   exceptions are noted.
  * - No prototype has const: cgo compares them with those that it generates.
  */
 #ifndef PYBUF_ABI_H
@@ -72,8 +75,10 @@ typedef struct {
 
 /* Facts about a layout, bits of pybuf_layout.flags. */
 enum {
-    PYBUF_C_CONTIGUOUS = 1, /* rows in order, no gaps (or no items at all) */
-    PYBUF_F_CONTIGUOUS = 2  /* columns in order, no gaps (or no items at all) */
+    /* Neither holds for indirect layouts; both do without items, and axes of
+     * one item do not matter. */
+    PYBUF_C_CONTIGUOUS = 1, /* the last index moves fastest, no gaps */
+    PYBUF_F_CONTIGUOUS = 2  /* the first index moves fastest, no gaps */
 };
 
 /* A layout to be judged, and the verdict. */
@@ -83,7 +88,8 @@ typedef struct {
     int64_t itemsize;    /* > 0 */
     int64_t *shape;      /* ndim items, each >= 0 */
     int64_t *strides;    /* ndim bytes; NULL: contiguous in `order`, see out_strides */
-    int64_t *suboffsets; /* ndim bytes, or NULL; negative: not indirect there */
+    int64_t *suboffsets; /* ndim bytes, or NULL; negative: not indirect there.
+                          * With one that is not, strides are needed. */
     int64_t order;       /* 'C' or 'F', read only when strides is NULL */
     /* answered */
     int64_t *out_strides; /* room for ndim bytes; always filled */
@@ -122,13 +128,14 @@ int32_t pybuf_go_element(char *spelling, int64_t len, int32_t how,
 
 /* The i-th entry of the list of plain spellings (formats and typestrs) that
  * the shim's cache is filled with at import.
- * Returns: PYBUF_EUNKNOWN past the end. */
+ * Returns: PYBUF_EUNKNOWN past the end, and for i < 0. */
 int32_t pybuf_go_plain(int64_t i, pybuf_text *spelling, pybuf_element *out);
 
 /* Judges a layout, see pybuf_layout. */
 int32_t pybuf_go_layout(pybuf_layout *layout, pybuf_text *err);
 
-/* Reads the counters of the runtime; collect != 0 runs the collector first. */
+/* Reads the counters of the runtime, for which it stops all goroutines;
+ * collect != 0 runs the collector first. */
 int32_t pybuf_go_runtime(int32_t collect, pybuf_runtime *out);
 
 #endif

@@ -37,8 +37,8 @@ var refusedLetters = [...]struct{ letter, meaning string }{
 	{"w", "UCS-4 characters" + byThisVersion + `; lend them as "I"`},
 	{"x", "pad bytes" + byThisVersion + ` outside of records; lend them as "B"`},
 	{"t", "bits" + byThisVersion + `; lend the bytes that hold them, as "B"`},
-	{"g", "long doubles" + byThisVersion + `; lend them as "d"`},
-	{"Zg", "complex long doubles" + byThisVersion + `; lend them as "Zd"`},
+	{"g", "long doubles" + byThisVersion + `; convert them to "d"`},
+	{"Zg", "complex long doubles" + byThisVersion + `; convert them to "Zd"`},
 }
 
 const byThisVersion = ", not supported by this version"

@@ -57,6 +57,17 @@ buffer_get_layout(const Buffer *b, Layout *l)
     }
 }
 
+/* The collector has nothing to do with a Buffer that holds no Python object,
+ * nor with a view of such a Buffer. */
+static bool
+can_be_in_a_cycle(const Memory *mem)
+{
+    if (mem->release == RELEASE_PARENT) {
+        return PyObject_GC_IsTracked(mem->owner);
+    }
+    return mem->owner != NULL || mem->callback != NULL;
+}
+
 Buffer *
 buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
            bool readonly)
@@ -84,9 +95,7 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
     b->ledger = st->ledger;
     b->ledger->made++;
     b->ledger->live_bytes += mem->block_size;
-    /* The collector has nothing to do with a Buffer that holds no Python
-     * object but its type. */
-    if (mem->owner != NULL || mem->callback != NULL) {
+    if (can_be_in_a_cycle(mem)) {
         PyObject_GC_Track(b);
     }
     return b;

@@ -10,8 +10,7 @@
 static void
 end_view(Buffer *b, PyObject *view, uint64_t lends_before)
 {
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
+    Pending pending = pending_save();
     PyObject *done = PyObject_CallMethod(view, "release", NULL);
     if (done == NULL) {
         PyErr_Clear(); /* it has views of its own, and stays with them */
@@ -21,7 +20,7 @@ end_view(Buffer *b, PyObject *view, uint64_t lends_before)
     }
     Py_XDECREF(done);
     Py_DECREF(view);
-    PyErr_Restore(type, value, traceback);
+    pending_restore(pending);
 }
 
 Py_ssize_t
@@ -138,12 +137,25 @@ buffer_richcompare(PyObject *self, PyObject *other, int op)
     if (b->closed) { /* like a released memoryview: equal to itself only */
         return PyBool_FromLong((self == other) == (op == Py_EQ));
     }
+    /* Another Buffer lends its memory for the comparison only, too. */
+    Buffer *peer = Py_IS_TYPE(other, Py_TYPE(self)) ? (Buffer *)other : NULL;
     uint64_t lends = b->lends;
     PyObject *view = PyMemoryView_FromObject(self);
     if (view == NULL) {
         return NULL;
     }
-    PyObject *result = PyObject_RichCompare(view, other, op);
+    uint64_t peer_lends = peer == NULL ? 0 : peer->lends;
+    PyObject *peer_view = peer == NULL || peer->closed
+                              ? Py_NewRef(other)
+                              : PyMemoryView_FromObject(other);
+    PyObject *result =
+        peer_view == NULL ? NULL : PyObject_RichCompare(view, peer_view, op);
+    if (peer_view == NULL || peer_view == other) {
+        Py_XDECREF(peer_view);
+    }
+    else {
+        end_view(peer, peer_view, peer_lends);
+    }
     end_view(b, view, lends);
     return result;
 }

@@ -58,6 +58,10 @@ static PyMethodDef buffer_methods[] = {
     {"__dlpack_device__", door_dlpack_device, METH_NOARGS,
      "__dlpack_device__($self, /)\n--\n\n"
      "(1, 0): the memory is the CPU's."},
+    {"__arrow_c_array__", FAST(door_arrow),
+     "__arrow_c_array__($self, /, requested_schema=None)\n--\n\n"
+     "Arrow capsules (schema, array) over the memory, counted as one export\n"
+     "until the consumer releases them. One axis without gaps."},
     {NULL, NULL, 0, NULL},
 };
 

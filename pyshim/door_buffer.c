@@ -20,28 +20,25 @@ refuse(const char *reason)
     return -1;
 }
 
-/* Whether an open Buffer grants the request without a closer look: C-ordered
- * memory grants every request but these. What this refuses is judged, and
- * what is refused there is explained. */
+/* Whether the request is granted without a closer look: C-ordered memory
+ * grants every request but these. What this refuses is judged, and what is
+ * refused there is explained. */
 static bool
 plainly_granted(const Buffer *b, int flags)
 {
     const int doubtful = (b->readonly ? PyBUF_WRITABLE : 0) |
                          (PyBUF_F_CONTIGUOUS & ~PyBUF_STRIDES);
-    return !b->closed && (b->contiguous & PYBUF_C_CONTIGUOUS) &&
+    return (b->contiguous & PYBUF_C_CONTIGUOUS) &&
            (flags & doubtful) == 0 && (flags & PyBUF_ND) &&
            b->suboffsets == NULL;
 }
 
 /* Whether the request can be answered at all. */
 static int
-judge(Buffer *b, int flags)
+judge(const Buffer *b, int flags)
 {
     bool c = b->contiguous & PYBUF_C_CONTIGUOUS;
     bool f = b->contiguous & PYBUF_F_CONTIGUOUS;
-    if (buffer_open(b) < 0) {
-        return -1;
-    }
     if (asks(flags, PyBUF_WRITABLE) && b->readonly) {
         return refuse("a writable view was asked for and the Buffer is "
                       "read-only");
@@ -72,9 +69,8 @@ judge(Buffer *b, int flags)
 }
 
 int
-door_getbuffer(PyObject *self, Py_buffer *view, int flags)
+door_lend_view(Buffer *b, Py_buffer *view, int flags)
 {
-    Buffer *b = (Buffer *)self;
     if (!plainly_granted(b, flags) && judge(b, flags) < 0) {
         view->obj = NULL; /* what a consumer may rely on after a failure */
         return -1;
@@ -83,7 +79,7 @@ door_getbuffer(PyObject *self, Py_buffer *view, int flags)
     bool shaped = asks(flags, PyBUF_ND);
     bool pointers = shaped && b->ndim > 0;
     view->buf = b->mem.data;
-    view->obj = Py_NewRef(self);
+    view->obj = Py_NewRef(OBJECT(b));
     view->len = b->nbytes;
     view->itemsize = b->element->itemsize;
     view->readonly = b->readonly;
@@ -96,6 +92,17 @@ door_getbuffer(PyObject *self, Py_buffer *view, int flags)
     view->internal = NULL;
     buffer_lend(b);
     return 0;
+}
+
+int
+door_getbuffer(PyObject *self, Py_buffer *view, int flags)
+{
+    Buffer *b = (Buffer *)self;
+    if (buffer_open(b) < 0) {
+        view->obj = NULL;
+        return -1;
+    }
+    return door_lend_view(b, view, flags);
 }
 
 void

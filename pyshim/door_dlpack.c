@@ -6,7 +6,6 @@
  * the interpreter is gone. */
 #include "shim.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 
 #define VERSIONED "dltensor_versioned"
@@ -65,49 +64,24 @@ typedef struct {
 /* ---- the end of a tensor ------------------------------------------------------- */
 
 static void
-tensor_end(Tensor *t)
+tensor_end(void *context)
 {
+    Tensor *t = context;
     buffer_unlend(t->buffer);
     Py_DECREF(OBJECT(t->buffer));
     free(t);
 }
 
-/* While the interpreter shuts down, Py_IsInitialized() says no although the
- * main thread still runs Python under the GIL; PyGILState_Ensure() would hang
- * or end any other thread. */
-static bool
-holds_gil(void)
-{
-    int (*check)(void) =
-        (int (*)(void))dlsym(RTLD_DEFAULT, "PyGILState_Check");
-    return check != NULL && check() == 1;
-}
-
-static void
-tensor_delete(Tensor *t)
-{
-    if (Py_IsInitialized()) {
-        PyGILState_STATE state = PyGILState_Ensure();
-        tensor_end(t);
-        PyGILState_Release(state);
-    }
-    else if (PyGILState_GetThisThreadState() != NULL && holds_gil()) {
-        tensor_end(t);
-    }
-    /* else Python is gone: the block and its Buffer are left to the end of
-     * the process, which is near. */
-}
-
 static void
 delete_plain(DLManaged *managed)
 {
-    tensor_delete(managed->context);
+    gil_call(tensor_end, managed->context);
 }
 
 static void
 delete_versioned(DLManagedVersioned *managed)
 {
-    tensor_delete(managed->context);
+    gil_call(tensor_end, managed->context);
 }
 
 /* A capsule that nobody consumed: a consumer would have renamed it. */
@@ -270,13 +244,7 @@ door_dlpack(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
         takes_version(arg[1], &versioned) < 0 ||
         check_device(arg[0], arg[2]) < 0 || args_bool(arg[3], &copy) < 0 ||
-        buffer_open(b) < 0) {
-        return NULL;
-    }
-    if (PyInterpreterState_GetID(PyInterpreterState_Get()) != 0) {
-        refuse("a DLPack consumer may end its tensor on any thread, from "
-               "which the way back into a sub-interpreter is not safe: use "
-               "memoryview() there");
+        buffer_open(b) < 0 || gil_can_return("DLPack") < 0) {
         return NULL;
     }
     if (!copy) {

@@ -57,12 +57,7 @@ lease_dealloc(PyObject *self)
 static int
 lease_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
-    Buffer *b = ((Lease *)self)->buffer;
-    bool closed = b->closed;
-    b->closed = false;
-    int failed = PyObject_GetBuffer((PyObject *)b, view, flags);
-    b->closed = closed;
-    return failed;
+    return door_lend_view(((Lease *)self)->buffer, view, flags);
 }
 
 static PyObject *

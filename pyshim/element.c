@@ -297,21 +297,31 @@ element_from_dtype(State *st, PyObject *dtype)
 Element *
 element_from_text(State *st, const char *text, int how)
 {
-    /* A format, as exporters and ctypes spell it, means the same as dtype=:
-     * only what is no format at all would go on to other readings. */
-    if (how == PYBUF_FORMAT) {
-        PyObject *found = PyDict_GetItemString(st->elements, text);
-        if (found != NULL) {
-            return (Element *)Py_NewRef(found);
+    if (how != PYBUF_FORMAT) {
+        return ask(st, text, (Py_ssize_t)strlen(text), how, NULL);
+    }
+    /* Kept apart from dtype=, which has more spellings: to an exporter "f8"
+     * is no format. */
+    PyObject *key = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text),
+                                         "surrogateescape");
+    if (key == NULL) {
+        return NULL;
+    }
+    Element *e = cached(st->formats, key);
+    if (e == NULL && !PyErr_Occurred()) {
+        e = ask(st, text, (Py_ssize_t)strlen(text), how, NULL);
+        if (e != NULL && remember(st->formats, key, e) < 0) {
+            Py_CLEAR(e);
         }
     }
-    return ask(st, text, (Py_ssize_t)strlen(text), how, NULL);
+    Py_DECREF(key);
+    return e;
 }
 
 Element *
 element_default(State *st)
 {
-    return element_from_text(st, "B", PYBUF_FORMAT);
+    return (Element *)Py_XNewRef(PyDict_GetItemString(st->elements, "B"));
 }
 
 PyObject *

@@ -145,7 +145,15 @@ copy_view(State *st, Py_buffer *view, char order, Py_ssize_t align)
                      view->format, e->itemsize, view->itemsize);
     }
     else if (layout_contiguous(&layout, e->itemsize, order) == 0) {
-        b = fresh_buffer(st, e, &layout, align, false);
+        if (layout.nbytes != view->len) {
+            PyErr_Format(PyExc_ValueError,
+                         "the exporter says a shape of %zd bytes and a length "
+                         "of %zd bytes",
+                         layout.nbytes, view->len);
+        }
+        else {
+            b = fresh_buffer(st, e, &layout, align, false);
+        }
     }
     Py_DECREF(OBJECT(e));
     if (b != NULL && copy_items(b->mem.data, view, order) < 0) {
@@ -227,10 +235,7 @@ wrap_what(State *st, PyObject **arg, Layout *l, Element **e)
     *e = NULL;
     if (!given(arg[W_SHAPE]) || !given(arg[W_DTYPE])) {
         array = address_array(st, arg[W_ADDRESS], l, &own);
-        if (array < 0 && given(arg[W_DTYPE]) && given(arg[W_SHAPE])) {
-            PyErr_Clear();
-        }
-        else if (array < 0) {
+        if (array < 0) {
             return -1;
         }
     }

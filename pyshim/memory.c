@@ -147,15 +147,14 @@ memory_release(Memory *mem)
         break;
     case RELEASE_NATIVE:
     case RELEASE_CALL: {
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
+        Pending pending = pending_save();
         if (last.release == RELEASE_NATIVE) {
             last.native(last.block, (size_t)last.block_size, last.arg);
         }
         else {
             call_back(last.callback, last.block);
         }
-        PyErr_Restore(type, value, traceback);
+        pending_restore(pending);
         break;
     }
     case RELEASE_PARENT:

@@ -38,6 +38,7 @@ module_exec(PyObject *module)
     State *st = PyModule_GetState(module);
     if ((st->ledger = ledger_new()) == NULL ||
         (st->elements = PyDict_New()) == NULL ||
+        (st->formats = PyDict_New()) == NULL ||
         (st->by_dtype = PyDict_New()) == NULL ||
         add_type(module, &buffer_spec, &st->buffer_type) < 0 ||
         add_type(module, &element_spec, &st->element_type) < 0 ||
@@ -56,6 +57,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->element_type);
     Py_VISIT(st->lease_type);
     Py_VISIT(st->elements);
+    Py_VISIT(st->formats);
     Py_VISIT(st->by_dtype);
     Py_VISIT(st->last_spelling);
     Py_VISIT(st->last_element);
@@ -79,6 +81,7 @@ module_clear(PyObject *module)
 {
     State *st = PyModule_GetState(module);
     Py_CLEAR(st->elements);
+    Py_CLEAR(st->formats);
     Py_CLEAR(st->by_dtype);
     Py_CLEAR(st->last_spelling);
     Py_CLEAR(st->last_element);

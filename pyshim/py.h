@@ -19,6 +19,31 @@
 #define SLOT_MULTIPLE_INTERPRETERS 3
 #define PER_INTERPRETER_GIL_SUPPORTED ((void *)2)
 
+/* The exception that is set, put aside while other code runs. Its functions
+ * are deprecated from 3.12 on; their successors are not in 3.11. */
+typedef struct {
+    PyObject *type, *value, *traceback;
+} Pending;
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static inline Pending
+pending_save(void)
+{
+    Pending p;
+    PyErr_Fetch(&p.type, &p.value, &p.traceback);
+    return p;
+}
+
+static inline void
+pending_restore(Pending p)
+{
+    PyErr_Restore(p.type, p.value, p.traceback);
+}
+
+#pragma GCC diagnostic pop
+
 /* The limited API's functions take nothing but PyObject *. */
 #define OBJECT(x) ((PyObject *)(x))
 

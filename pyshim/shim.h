@@ -44,6 +44,7 @@ enum {
     SIG_CAST,
     SIG_TOBYTES,
     SIG_DLPACK,
+    SIG_ARROW,
     SIG_COUNT
 };
 
@@ -69,7 +70,8 @@ typedef struct {
     PyTypeObject *buffer_type;
     PyTypeObject *element_type;
     PyTypeObject *lease_type;
-    PyObject *elements;   /* dict: str spelling -> Element */
+    PyObject *elements;   /* dict: str, as dtype= -> Element */
+    PyObject *formats;    /* dict: str, an exporter's format -> Element */
     PyObject *by_dtype;   /* dict: numpy.dtype -> Element */
     PyObject *last_spelling; /* the str looked up last, and what it means */
     Element *last_element;
@@ -308,8 +310,19 @@ int address_array(State *st, PyObject *obj, Layout *l, Element **e);
 /* Reads release= into mem (release, native, arg, callback). */
 int address_release(State *st, PyObject *obj, Memory *mem);
 
+/* ---- gil.c: consumers that come back without the GIL --------------------- */
+
+/* Runs work(context) under the GIL, on any thread; not at all if Python is
+ * gone. */
+void gil_call(void (*work)(void *), void *context);
+/* BufferError in an interpreter that gil_call cannot come back to. */
+int gil_can_return(const char *protocol);
+
 /* ---- doors --------------------------------------------------------------- */
 
+/* Fills a view of a Buffer that need not be open. On failure view->obj is
+ * NULL. */
+int door_lend_view(Buffer *b, Py_buffer *view, int flags);
 int door_getbuffer(PyObject *self, Py_buffer *view, int flags);
 void door_releasebuffer(PyObject *self, Py_buffer *view);
 
@@ -319,6 +332,8 @@ PyObject *door_interface(PyObject *self, void *unused);
 PyObject *door_dlpack(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
 PyObject *door_dlpack_device(PyObject *self, PyObject *unused);
+PyObject *door_arrow(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames);
 PyObject *door_reduce_ex(PyObject *self, PyObject *protocol);
 PyObject *door_rebuild(PyObject *module, PyObject *const *args,
                        Py_ssize_t nargs);

@@ -13,8 +13,8 @@ import (
 	"github.com/pybuf/pybuf-go/pybuf"
 )
 
-// An oracle says what Judge must say, in other ways: numbers have any length,
-// bounds are found by looking at items, contiguity by walking over them.
+// An oracle says what Judge must say, found in other ways: by numbers of any
+// length, bounds by looking at items, contiguity by walking over them.
 type oracle struct {
 	kind pybuf.Kind // 0: the layout is one
 	pybuf.Facts

@@ -10,22 +10,22 @@
 
 #include "pybuf_abi.h"
 
-#define CHECK(what)                                                         \
-    do {                                                                    \
-        if (!(what)) {                                                      \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what);      \
-            exit(1);                                                        \
-        }                                                                   \
+#define CHECK(what)                                                    \
+    do {                                                               \
+        if (!(what)) {                                                 \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #what); \
+            exit(1);                                                   \
+        }                                                              \
     } while (0)
 
 /* Texts, with what is there shown when they differ. */
-#define CHECK_TEXT(expected, actual)                                        \
-    do {                                                                    \
-        if (strcmp((expected), (actual)) != 0) {                            \
-            fprintf(stderr, "%s:%d: \"%s\" is not \"%s\"\n", __FILE__,      \
-                    __LINE__, (actual), (expected));                        \
-            exit(1);                                                        \
-        }                                                                   \
+#define CHECK_TEXT(expected, actual)                                   \
+    do {                                                               \
+        if (strcmp((expected), (actual)) != 0) {                       \
+            fprintf(stderr, "%s:%d: \"%s\" is not \"%s\"\n", __FILE__, \
+                    __LINE__, (actual), (expected));                   \
+            exit(1);                                                   \
+        }                                                              \
     } while (0)
 
 /* An error text with its memory. */

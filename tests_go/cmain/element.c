@@ -45,8 +45,7 @@ says_what_a_door_lacks(void)
 }
 
 static void
-checks_error(int32_t kind, const char *part, const char *spelling,
-             int32_t how)
+checks_error(int32_t kind, const char *part, const char *spelling, int32_t how)
 {
     int32_t got = element_read(spelling, how, &e, &err);
     if (got != kind || strstr(err.data, part) == NULL) {
@@ -122,17 +121,17 @@ survives_a_panic(void)
 }
 
 /* Sizes and alignments are those of this compiler. */
-#define CHECK_C(type, name)                                                 \
-    do {                                                                    \
-        CHECK(element_read(name, PYBUF_CTYPE, &e, &err) == PYBUF_OK);       \
-        CHECK(e.record.itemsize == sizeof(type));                           \
-        CHECK(e.record.align == _Alignof(type));                            \
+#define CHECK_C(type, name)                                           \
+    do {                                                              \
+        CHECK(element_read(name, PYBUF_CTYPE, &e, &err) == PYBUF_OK); \
+        CHECK(e.record.itemsize == sizeof(type));                     \
+        CHECK(e.record.align == _Alignof(type));                      \
     } while (0)
-#define CHECK_FORMAT(type, format)                                          \
-    do {                                                                    \
-        CHECK(element_read(format, PYBUF_FORMAT, &e, &err) == PYBUF_OK);    \
-        CHECK(e.record.itemsize == sizeof(type));                           \
-        CHECK(e.record.align == _Alignof(type));                            \
+#define CHECK_FORMAT(type, format)                                       \
+    do {                                                                 \
+        CHECK(element_read(format, PYBUF_FORMAT, &e, &err) == PYBUF_OK); \
+        CHECK(e.record.itemsize == sizeof(type));                        \
+        CHECK(e.record.align == _Alignof(type));                         \
     } while (0)
 
 static void

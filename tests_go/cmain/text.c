@@ -33,7 +33,8 @@ checks_cut(const char *spelling, const char *whole, int64_t cap,
 static void
 cuts_to_what_is_there(void)
 {
-    const char *whole = "format \"j\": \"j\" at index 0 is no letter of a type";
+    const char *whole =
+        "format \"j\": \"j\" at index 0 is no letter of a type";
     int64_t len = (int64_t)strlen(whole);
 
     checks_cut("j", whole, len + 100, len);
@@ -51,8 +52,9 @@ cuts_between_characters(void)
 {
     /* The snowman is bytes 8, 9 and 10 of the text. */
     const char *spelling = "\xe2\x98\x83";
-    const char *whole = "format \"\xe2\x98\x83\": \"\xe2\x98\x83\" at index 0 "
-                        "is no letter of a type";
+    const char *whole =
+        "format \"\xe2\x98\x83\": \"\xe2\x98\x83\" at index 0 "
+        "is no letter of a type";
 
     checks_cut(spelling, whole, 9, 8);
     checks_cut(spelling, whole, 10, 8);

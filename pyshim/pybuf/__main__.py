@@ -1,0 +1,137 @@
+"""`python -m pybuf`: what is here and what works; `python -m pybuf demo`."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Callable
+
+import pybuf
+
+from . import _core
+from ._core import _go_runtime
+from ._terminal import GREEN, Printer, run
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pybuf",
+        usage="python -m pybuf [-h] [--version] [demo [FILE]]",
+        description="Say which pybuf this is and try its doors; or show what it does.",
+    )
+    parser.add_argument("--version", action="version", version=f"pybuf {pybuf.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="demo")
+    demo = commands.add_parser(
+        "demo",
+        usage="python -m pybuf demo [-h] [FILE]",
+        help="lend memory of SQLite to NumPy, change it, and see it freed",
+        description="Lend the pages of an SQLite database to NumPy with no copy.",
+    )
+    demo.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="an SQLite database, never changed; without it a small one is made in memory",
+    )
+    args = parser.parse_args()
+    if args.command == "demo":
+        from ._demo import demo as show  # noqa: PLC0415 - ctypes only when needed
+
+        return show(args.file)
+    return report()
+
+
+def report() -> int:
+    """Print versions, and what each source and each door answers when it is tried."""
+    out = Printer()
+    out.title(f"pybuf {pybuf.__version__}")
+    out.item("Go", f"{_go_runtime(False)['go']}, inside of the extension module")
+    out.item("Python", f"{platform.python_version()}, {sys.platform}-{platform.machine()}")
+    out.item("NumPy", _numpy())
+    out.item("module", _core.__file__ or "no file")
+    broken = 0
+    for title, attempts in (("sources", SOURCES), ("doors", DOORS)):
+        head = title
+        for name, attempt in attempts:
+            try:
+                answer = attempt()
+            except ModuleNotFoundError as error:
+                out.item(head, f"{name}: not here: {error}")
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is to be told
+                broken += 1
+                out.item(head, f"{name}: FAILS: {type(error).__name__}: {error}")
+            else:
+                out.item(head, f"{name}: {answer}", GREEN)
+            head = ""
+    return 1 if broken else 0
+
+
+def _numpy() -> str:
+    try:
+        import numpy as np  # noqa: PLC0415 - not a dependency
+    except ImportError as error:
+        return f"none ({error}); Buffer.numpy() needs it, the rest of pybuf does not"
+    return np.__version__
+
+
+# ---- attempts ------------------------------------------------------------------
+
+
+def _expect(holds: bool) -> str:
+    if not holds:
+        raise RuntimeError("other bytes came out than went in")
+    return "works"
+
+
+def _source_c() -> str:
+    b = pybuf.copy(b"pybuf")
+    return _expect(b.tobytes() == b"pybuf" and b.close()) + ", memory of C's allocator"
+
+
+def _source_foreign() -> str:
+    theirs = pybuf.copy(b"pybuf")
+    b = pybuf.wrap(theirs.address, 5, owner=theirs)
+    return _expect(b.tobytes() == b"pybuf" and b.source == "foreign") + ", by wrap()"
+
+
+def _door_buffer() -> str:
+    return _expect(memoryview(pybuf.copy(b"pybuf")) == b"pybuf")
+
+
+def _door_numpy() -> str:
+    return _expect(pybuf.copy(b"pybuf").numpy().tobytes() == b"pybuf")
+
+
+def _door_dlpack() -> str:
+    b = pybuf.copy(b"pybuf")
+    capsule = b.__dlpack__(max_version=(1, 0))
+    lent = b.exports
+    del capsule
+    return _expect((lent, b.exports) == (1, 0))
+
+
+def _door_pickle() -> str:
+    import pickle  # noqa: PLC0415 - only here
+
+    frames: list[pickle.PickleBuffer] = []
+    b = pybuf.copy(b"pybuf")
+    text = pickle.dumps(b, protocol=5, buffer_callback=frames.append)
+    again = pickle.loads(text, buffers=frames)  # noqa: S301 - made one line above
+    return _expect(again == b and len(frames) == 1) + ", out of band"
+
+
+Attempt = tuple[str, Callable[[], str]]
+
+SOURCES: tuple[Attempt, ...] = (('"c"', _source_c), ('"foreign"', _source_foreign))
+DOORS: tuple[Attempt, ...] = (
+    ("buffer protocol", _door_buffer),
+    ("numpy()", _door_numpy),
+    ("DLPack", _door_dlpack),
+    ("pickle 5", _door_pickle),
+)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
