@@ -5,10 +5,9 @@ from __future__ import annotations
 import ctypes
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pybuf
-from pybuf import _core
 
 PATTERN = bytes(range(64))
 
@@ -27,7 +26,7 @@ class Lent(NamedTuple):
 
     buffer: pybuf.Buffer
     address: int
-    freed: Callable[[], int]  # how often the block was given back so far
+    freed: Callable[[], int]  # how often the block was given back so far; see _watched
 
 
 def malloc(content: bytes) -> int:
@@ -37,26 +36,22 @@ def malloc(content: bytes) -> int:
     return address
 
 
-def live_bytes() -> int:
-    return _core._counters()["live_bytes"]
-
-
-def _counted(buffer: pybuf.Buffer, address: int) -> Lent:
-    """For memory whose end only the counters see."""
-    start = live_bytes()
-    return Lent(buffer, address, lambda: (start - live_bytes()) // len(PATTERN))
+def _watched(buffer: pybuf.Buffer, address: int) -> Lent:
+    """For memory whose end nobody reports: that of the Buffer, as a weak reference sees it."""
+    ref = weakref.ref(buffer)
+    return Lent(buffer, address, lambda: int(ref() is None))
 
 
 def own_memory() -> Lent:
     """Memory of pybuf's own. (Reading the address lends a pointer: lifetime is the same.)"""
     b = pybuf.copy(PATTERN)
-    return _counted(b, b.address)
+    return _watched(b, b.address)
 
 
 def native_free() -> Lent:
     """libc.free, called natively."""
     address = malloc(PATTERN)
-    return _counted(pybuf.wrap(address, len(PATTERN), release=libc.free), address)
+    return _watched(pybuf.wrap(address, len(PATTERN), release=libc.free), address)
 
 
 def python_callback() -> Lent:
@@ -108,8 +103,3 @@ def python_owner() -> Lent:
 
 #: One maker of a Lent for each way in which memory is given back.
 KINDS = (own_memory, native_free, python_callback, native_pair, python_owner)
-
-
-def dies_with(obj: Any) -> weakref.ref[Any]:
-    """For `ref() is None`, where a weakref says enough."""
-    return weakref.ref(obj)

@@ -128,7 +128,6 @@ UNCOUNTED: dict[str, Consumer] = {
     "array interface, kept beside": lambda b: np.asarray(InterfaceHolder(b)),
     "array interface, handed through": lambda b: np.asarray(InterfaceOnly(b)),
     "slice by array interface": lambda b: np.asarray(InterfaceHolder(b))[::2].view("B"),
-    "bound method": lambda b: b.tobytes,
     "match of a regular expression": lambda b: re.match(rb"\x00", b),
     "owner= of another Buffer": lambda b: pybuf.wrap(b.address, 64, owner=b),
 }

@@ -27,12 +27,6 @@ import pybuf
 KEEPING = COUNTED | UNCOUNTED
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
-def lent(request: pytest.FixtureRequest) -> Lent:
-    """A Buffer over PATTERN; take it apart and hold no name of it."""
-    return request.param
-
-
 def seen(address: int) -> bytes:
     """What lies in memory that must not have been freed yet."""
     return ctypes.string_at(address, len(PATTERN))
@@ -47,32 +41,30 @@ def test_memory_without_views_is_freed_with_its_buffer(kind: Callable[[], Lent])
 
 
 @pytest.mark.parametrize("consume", KEEPING.values(), ids=KEEPING)
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_memory_lives_as_long_as_a_view_of_it(kind: Callable[[], Lent], consume: Consumer):
-    buffer, address, freed = kind()
-    view = consume(buffer)
-    del buffer
-    gc.collect()
-    assert freed() == 0
-    assert seen(address) == PATTERN
-    del view
-    assert freed() == 1
+def test_memory_lives_as_long_as_a_view_of_it(consume: Consumer):
+    for kind in KINDS:
+        buffer, address, freed = kind()
+        view = consume(buffer)
+        del buffer
+        gc.collect(0)
+        assert freed() == 0, kind
+        assert seen(address) == PATTERN, kind
+        del view
+        assert freed() == 1, kind
 
 
 @pytest.mark.parametrize("consume", KEEPING.values(), ids=KEEPING)
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_memory_lives_as_long_as_a_view_of_a_closed_buffer(
-    kind: Callable[[], Lent], consume: Consumer
-):
-    buffer, address, freed = kind()
-    view = consume(buffer)
-    assert buffer.close() is False
-    del buffer
-    gc.collect()
-    assert freed() == 0
-    assert seen(address) == PATTERN
-    del view
-    assert freed() == 1
+def test_memory_lives_as_long_as_a_view_of_a_closed_buffer(consume: Consumer):
+    for kind in KINDS:
+        buffer, address, freed = kind()
+        view = consume(buffer)
+        assert buffer.close() is False, kind
+        del buffer
+        gc.collect(0)
+        assert freed() == 0, kind
+        assert seen(address) == PATTERN, kind
+        del view
+        assert freed() == 1, kind
 
 
 @pytest.mark.parametrize("consume", COUNTED.values(), ids=COUNTED)
@@ -140,7 +132,6 @@ PASSING: dict[str, Callable[[pybuf.Buffer], Any]] = {
     "bytearray": bytearray,
     "bytes.join": lambda b: b"-".join([b, b]),
     "bytes.find": lambda b: bytes(100).find(b),
-    "bytearray slice": lambda b: bytearray(8).__setitem__(slice(2, 4), b),
     "int.from_bytes": lambda b: int.from_bytes(b, "little"),
     "str": lambda b: str(b, "ascii"),
     "hashlib": lambda b: hashlib.sha256(b).digest(),
