@@ -7,8 +7,6 @@ static PyMemberDef buffer_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-#define FAST(f) ((PyCFunction)(void (*)(void))(f)), METH_FASTCALL | METH_KEYWORDS
-
 static PyMethodDef buffer_methods[] = {
     {"close", FAST(buffer_close),
      "close($self, /, *, strict=False)\n--\n\n"

@@ -94,16 +94,13 @@ stand_on(State *st, PyObject *frame, const Py_buffer *view, Element *e,
 static Buffer *
 move_out(State *st, const Py_buffer *view, Element *e, const Layout *l)
 {
-    Memory mem;
     Py_ssize_t align;
-    if (memory_align(NULL, &align) < 0 ||
-        memory_c(&mem, l->nbytes, align, false) < 0) {
+    if (memory_align(NULL, &align) < 0) {
         return NULL;
     }
-    memcpy(mem.data, view->buf, (size_t)view->len);
-    Buffer *b = buffer_new(st, e, l, &mem, false);
-    if (b == NULL) {
-        memory_release(&mem);
+    Buffer *b = make_buffer(st, e, l, align, false);
+    if (b != NULL) {
+        memcpy(b->mem.data, view->buf, (size_t)view->len);
     }
     return b;
 }

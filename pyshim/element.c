@@ -221,6 +221,15 @@ from_numpy(State *st, PyObject *spec)
             typestr == NULL ? NULL : PyUnicode_AsUTF8AndSize(typestr, NULL);
         if (text != NULL) {
             e = ask(st, text, (Py_ssize_t)strlen(text), PYBUF_TYPESTR, NULL);
+            /* Types that users and NumPy's newer parts define put any text
+             * there: not malformed, for the user wrote none of it. */
+            if (e == NULL && PyErr_ExceptionMatches(PyExc_ValueError)) {
+                PyErr_Clear();
+                PyErr_Format(PyExc_TypeError,
+                             "dtype=%R is a type of NumPy's alone, which the "
+                             "buffer protocol cannot say",
+                             spec);
+            }
         }
         Py_XDECREF(typestr);
         if (e != NULL && remember(st->by_dtype, dtype, e) < 0) {

@@ -338,10 +338,30 @@ PyObject *door_reduce_ex(PyObject *self, PyObject *protocol);
 PyObject *door_rebuild(PyObject *module, PyObject *const *args,
                        Py_ssize_t nargs);
 
-/* ---- functions.c --------------------------------------------------------- */
+/* ---- make.c, copy.c, wrap.c: the functions that make Buffers ------------- */
 
-extern PyMethodDef module_functions[];
+PyObject *pybuf_empty(PyObject *module, PyObject *const *args,
+                      Py_ssize_t nargs, PyObject *kwnames);
+PyObject *pybuf_zeros(PyObject *module, PyObject *const *args,
+                      Py_ssize_t nargs, PyObject *kwnames);
+PyObject *pybuf_copy(PyObject *module, PyObject *const *args,
+                     Py_ssize_t nargs, PyObject *kwnames);
+PyObject *pybuf_wrap(PyObject *module, PyObject *const *args,
+                     Py_ssize_t nargs, PyObject *kwnames);
+
+/* source=: where new memory is to come from. */
+int make_source(PyObject *arg, const char *function);
+/* New C memory for a layout, and a writable Buffer over it. */
+Buffer *make_buffer(State *st, Element *e, const Layout *l, Py_ssize_t align,
+                    bool zeroed);
 /* A new Buffer with a contiguous copy of what `src` exports. */
 Buffer *copy_of(State *st, PyObject *src, char order, Py_ssize_t align);
+
+/* ---- functions.c ---------------------------------------------------------- */
+
+extern PyMethodDef module_functions[];
+
+/* An entry of a method table. */
+#define FAST(f) ((PyCFunction)(void (*)(void))(f)), METH_FASTCALL | METH_KEYWORDS
 
 #endif

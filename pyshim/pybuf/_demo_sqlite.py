@@ -49,13 +49,14 @@ class SQLite:
         declare("column_int64", c_int64, c_void_p, c_int)
         declare("finalize", c_int, c_void_p)
         declare("exec", c_int, c_void_p, c_char_p, c_void_p, c_void_p, c_void_p)
+        declare("free", None, c_void_p)
         declare("serialize", c_void_p, c_void_p, c_char_p, POINTER(c_int64), c_uint)
         declare("deserialize", c_int, c_void_p, c_char_p, c_void_p, c_int64, c_int64, c_uint)
         # Some are built to keep no count of their memory. This call comes too
         # late, and does nothing, once the library is in use.
         lib.sqlite3_config(CONFIG_MEMSTATUS, 1)
         self.lib = lib
-        # The function itself, as a pointer: pybuf calls it with no Python between.
+        # The function itself: pybuf takes its pointer and calls that, natively.
         self.free = lib.sqlite3_free
         self.version: str = lib.sqlite3_libversion().decode()
 

@@ -1,0 +1,251 @@
+/* wrap.c: memory that somebody else made.
+ *
+ * Nothing is taken over until every argument is judged: if wrap() raises, the
+ * memory is still the caller's. */
+#include "shim.h"
+
+enum {
+    W_ADDRESS,
+    W_SHAPE,
+    W_DTYPE,
+    W_STRIDES,
+    W_SUBOFFSETS,
+    W_READONLY,
+    W_OWNER,
+    W_RELEASE,
+    W_UNOWNED,
+    W_NBYTES,
+    W_OFFSET,
+    W_COUNT
+};
+
+static bool
+given(PyObject *arg)
+{
+    return arg != NULL && arg != Py_None;
+}
+
+/* shape= and dtype=, from the arguments or from the array that address= is. */
+static int
+wrap_what(State *st, PyObject **arg, Layout *l, Element **e)
+{
+    Element *own = NULL;
+    int array = 0;
+    *e = NULL;
+    if (!given(arg[W_SHAPE]) || !given(arg[W_DTYPE])) {
+        array = address_array(st, arg[W_ADDRESS], l, &own);
+        if (array < 0) {
+            return -1;
+        }
+    }
+    if (given(arg[W_DTYPE])) {
+        *e = element_from_dtype(st, arg[W_DTYPE]);
+    }
+    else {
+        *e = array ? (Element *)Py_NewRef(OBJECT(own)) : element_default(st);
+    }
+    if (*e == NULL) {
+        Py_XDECREF(OBJECT(own));
+        return -1;
+    }
+    int failed = 0;
+    if (given(arg[W_SHAPE])) {
+        l->ndim = args_dims(arg[W_SHAPE], "shape", "an extent of shape",
+                            l->shape);
+        failed = l->ndim < 0;
+    }
+    else if (!array) {
+        PyErr_SetString(PyExc_TypeError,
+                        "wrap() needs a shape: only a ctypes or cffi array "
+                        "brings its own");
+        failed = 1;
+    }
+    else if (own->itemsize != (*e)->itemsize) {
+        PyErr_Format(PyExc_ValueError,
+                     "wrap(): the array has items of %zd bytes ('%s') and "
+                     "dtype has %zd ('%s'): give the shape too",
+                     own->itemsize, own->format, (*e)->itemsize,
+                     (*e)->format);
+        failed = 1;
+    }
+    Py_XDECREF(OBJECT(own));
+    if (failed) {
+        Py_CLEAR(*e);
+        return -1;
+    }
+    return 0;
+}
+
+/* One number for each axis. */
+static int
+wrap_dims(PyObject *arg, const char *what, const char *item, int ndim,
+          Py_ssize_t *out)
+{
+    int n = args_dims(arg, what, item, out);
+    if (n >= 0 && n != ndim) {
+        PyErr_Format(PyExc_ValueError,
+                     "wrap(): %s has %d number%s and shape has %d; each axis "
+                     "needs one",
+                     what, n, n == 1 ? "" : "s", ndim);
+        return -1;
+    }
+    return n < 0 ? -1 : 0;
+}
+
+static int
+wrap_layout(PyObject **arg, Py_ssize_t itemsize, Layout *l)
+{
+    bool strided = given(arg[W_STRIDES]);
+    l->indirect = given(arg[W_SUBOFFSETS]);
+    if (strided && wrap_dims(arg[W_STRIDES], "strides", "a stride", l->ndim,
+                             l->strides) < 0) {
+        return -1;
+    }
+    if (l->indirect && wrap_dims(arg[W_SUBOFFSETS], "suboffsets",
+                                 "a suboffset", l->ndim, l->suboffsets) < 0) {
+        return -1;
+    }
+    if (l->indirect && !strided) {
+        PyErr_SetString(PyExc_ValueError,
+                        "wrap(): suboffsets without strides: indirect memory "
+                        "needs both");
+        return -1;
+    }
+    return strided ? layout_judge(l, itemsize, true, 'C')
+                   : layout_contiguous(l, itemsize, 'C');
+}
+
+/* Where the items lie: [start, start + size) if the block is bounded. */
+static int
+wrap_place(PyObject **arg, const Layout *l, char *start, Memory *mem)
+{
+    Py_ssize_t size = -1, offset = 0;
+    if (given(arg[W_NBYTES]) && args_ssize(arg[W_NBYTES], "nbytes", &size) < 0) {
+        return -1;
+    }
+    if (given(arg[W_OFFSET]) &&
+        args_ssize(arg[W_OFFSET], "offset", &offset) < 0) {
+        return -1;
+    }
+    if (given(arg[W_NBYTES]) && size < 0) {
+        PyErr_Format(PyExc_ValueError,
+                     "wrap(): nbytes is %zd; a block has 0 bytes or more",
+                     size);
+        return -1;
+    }
+    mem->block = start;
+    mem->block_size = size >= 0 ? size : l->high - l->low;
+    bool none = l->high == l->low;
+    Py_ssize_t first, last;
+    bool fits = !__builtin_add_overflow(offset, l->low, &first) &&
+                !__builtin_add_overflow(offset, l->high, &last);
+    if (fits && size >= 0) {
+        fits = first >= 0 && last <= size;
+    }
+    if (!fits) {
+        PyErr_Format(PyExc_ValueError,
+                     "wrap(): the layout uses bytes %zd to %zd from its first "
+                     "item, which lies at offset %zd; the block has %zd bytes",
+                     l->low, l->high, offset, mem->block_size);
+        return -1;
+    }
+    if (start == NULL && (!none || size > 0)) {
+        PyErr_Format(PyExc_ValueError,
+                     "wrap(): address is NULL and the layout has %zd bytes; "
+                     "NULL can stand for zero bytes only",
+                     none ? size : l->high - l->low);
+        return -1;
+    }
+    if (start == NULL) {
+        mem->data = memory_nowhere();
+        return 0;
+    }
+    /* Neither end may leave the address space. */
+    uintptr_t base = (uintptr_t)start;
+    uintptr_t below = first < 0 ? (uintptr_t)0 - (uintptr_t)first : 0;
+    uintptr_t above = last > 0 ? (uintptr_t)last : 0;
+    if (below > base || above > UINTPTR_MAX - base) {
+        PyErr_Format(PyExc_ValueError,
+                     "wrap(): the layout uses bytes %zd to %zd from address "
+                     "%p, which leaves the address space",
+                     first, last, start);
+        return -1;
+    }
+    mem->data = start + offset;
+    return 0;
+}
+
+/* Who sees to the memory: owner=, release=, or nobody by name. */
+static int
+wrap_owner(State *st, PyObject **arg, Memory *mem)
+{
+    bool unowned = false;
+    bool held = given(arg[W_OWNER]) || given(arg[W_RELEASE]);
+    if (args_bool(arg[W_UNOWNED], &unowned) < 0) {
+        return -1;
+    }
+    if (!held && !unowned) {
+        PyErr_SetString(PyExc_TypeError,
+                        "wrap() needs to know who frees this memory: give "
+                        "owner= (an object to keep alive), release= (what "
+                        "frees it), or unowned=True if it outlives every "
+                        "view");
+        return -1;
+    }
+    if (held && unowned) {
+        PyErr_SetString(PyExc_TypeError,
+                        "wrap(): unowned=True says that nobody is to be "
+                        "kept or called, and owner= or release= was given");
+        return -1;
+    }
+    mem->release = RELEASE_NOTHING;
+    if (given(arg[W_RELEASE]) &&
+        address_release(st, arg[W_RELEASE], mem) < 0) {
+        return -1;
+    }
+    if (given(arg[W_OWNER])) {
+        mem->owner = Py_NewRef(arg[W_OWNER]);
+    }
+    return 0;
+}
+
+PyObject *
+pybuf_wrap(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+           PyObject *kwnames)
+{
+    static const Signature sig = {
+        .function = "wrap",
+        .names = {"address", "shape", "dtype", "strides", "suboffsets",
+                  "readonly", "owner", "release", "unowned", "nbytes",
+                  "offset", NULL},
+        .positional = 3,
+        .required = 1,
+        .cache = SIG_WRAP,
+    };
+    State *st = state_of_module(module);
+    PyObject *arg[W_COUNT];
+    void *start;
+    AddressForm form;
+    Element *e;
+    Layout layout;
+    bool readonly = false;
+    Memory mem = {.source = SOURCE_FOREIGN};
+    if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
+        address_of(st, arg[W_ADDRESS], "address", &start, &form) < 0 ||
+        args_bool(arg[W_READONLY], &readonly) < 0 ||
+        wrap_what(st, arg, &layout, &e) < 0) {
+        return NULL;
+    }
+    Buffer *b = NULL;
+    if (wrap_layout(arg, e->itemsize, &layout) == 0 &&
+        wrap_place(arg, &layout, start, &mem) == 0 &&
+        wrap_owner(st, arg, &mem) == 0) {
+        b = buffer_new(st, e, &layout, &mem, readonly);
+    }
+    if (b == NULL) { /* nothing was taken: the memory stays the caller's */
+        Py_XDECREF(mem.callback);
+        Py_XDECREF(mem.owner);
+    }
+    Py_DECREF(OBJECT(e));
+    return (PyObject *)b;
+}
