@@ -29,7 +29,7 @@ export GOWORK := off
 unexport PYTHONHOME PYTHONPATH
 
 # Folders are among the sources: a file that is removed changes its folder only.
-SOURCES := $(shell find pybuf capi pyshim/*.go pyshim/*.c pyshim/*.h pyshim/*.map \
+SOURCES := pyshim $(shell find pybuf capi pyshim/*.go pyshim/*.c pyshim/*.h pyshim/*.map \
 	\( -type d -o -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map' \) \
 	! -name '*_test.go' 2>/dev/null)
 BUILD := setup.py pyproject.toml go.mod $(wildcard pyshim/buildsys/*.py)
@@ -43,7 +43,7 @@ help: ## list the jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(VENV)/.installed ## make .venv, with the test tools and pybuf built from this tree
+setup: $(VENV)/.installed $(VENV)/.go-modules ## make .venv, with the test tools and pybuf built from this tree
 
 .PHONY: demo
 demo: setup ## show what pybuf does
@@ -105,6 +105,7 @@ $(VENV)/.venv-$(PYVER): $(if $(wildcard $(PY)),,FORCE)
 	2.*|3.?|3.10) echo "$(PYTHON) is Python $(PYVER), and pybuf needs 3.11 or newer: name a newer" \
 		"one (make PYTHON=python3.12)." >&2; exit 1;; \
 	esac
+	@PYTHONPATH=pyshim $(PYTHON) -B -m buildsys
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
@@ -115,6 +116,12 @@ $(VENV)/.tools-%: .ci/requirements/%.txt $(VENV)/.venv-$(PYVER)
 # Without isolation: the pinned setuptools builds, and nothing is fetched.
 $(VENV)/.installed: $(VENV)/.tools-test $(SOURCES) $(BUILD) $(if $(wildcard $(EXTENSION)),,FORCE)
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What the Go tests import and run; from here on nothing needs a network. After
+# the install, which says in a sentence what a machine without Go lacks.
+$(VENV)/.go-modules: go.mod $(wildcard go.sum) | $(VENV)/.installed
+	go mod download
 	@touch $@
 
 .PHONY: FORCE

@@ -9,17 +9,16 @@ import zipfile
 from pathlib import Path
 
 EXTENSION = "pybuf/_core.abi3.so"
-BUILT = {".so", ".pyc"}
 
 
 def main(wheel: Path, root: Path) -> str | None:
     """Return what is wrong with the wheel, or None."""
     package = root / "pyshim" / "pybuf"
-    wanted = {EXTENSION} | {
-        str(path.relative_to(package.parent))
-        for path in package.rglob("*")
-        if path.is_file() and path.suffix not in BUILT
-    }
+    # The sources, without what builds and tools leave among them.
+    made = re.compile(r"/(\.|__pycache__/|_core\.abi3\.)")
+    files = [path for path in package.rglob("*") if path.is_file()]
+    relative = {path.relative_to(package.parent).as_posix() for path in files}
+    wanted = {EXTENSION} | {name for name in relative if not made.search(name)}
     constant = re.search(r'const Version = "(.+)"', (root / "pybuf/version.go").read_text())
     version = constant[1] if constant else "?"
     info = f"pybuf_go-{version}.dist-info/"

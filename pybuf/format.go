@@ -71,6 +71,7 @@ type formatParser struct {
 	at   int // index of the next byte
 
 	prefix  byte   // byte order and sizes, 0 if there is none
+	once    bool   // the item is said to come one time, "1s"
 	letter  string // of a plain type that has a size under the prefix
 	refused string // what is refused about a well-formed format, "" if nothing
 }
@@ -105,11 +106,14 @@ func (p *formatParser) modifiers() *Error {
 			}
 			p.prefix = c
 		case c == '&':
+			p.once = false
 			p.refused = "pointers, which hold only in one process; lend what they point to"
 		case isDigit(c):
+			from := p.at
 			for p.at+1 < len(p.text) && isDigit(p.text[p.at+1]) {
 				p.at++
 			}
+			p.once = p.refused == "" && p.text[from:p.at+1] == "1"
 			p.refused = "a repeated item" + byThisVersion + "; give the count as the last extent of the shape"
 		case c == '(':
 			n := shapeLen(p.text[p.at:])
@@ -117,6 +121,7 @@ func (p *formatParser) modifiers() *Error {
 				return p.malformed("opens no list of extents such as (2,3)")
 			}
 			p.at += n - 1
+			p.once = false
 			p.refused = "a sub-array" + byThisVersion + "; give its extents as the last extents of the shape"
 		default:
 			return nil
@@ -139,6 +144,12 @@ func (p *formatParser) item() *Error {
 		n = 2
 	}
 	letter := rest[:n]
+	if letter == "s" && (p.refused == "" || p.once) {
+		// A byte string of one byte is the character; so NumPy spells it.
+		p.refused, p.letter = "", "c"
+		p.at += n
+		return nil
+	}
 	for _, r := range refusedLetters {
 		if r.letter == letter {
 			p.refused = r.meaning

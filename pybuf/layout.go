@@ -171,8 +171,8 @@ func (l *Layout) wrongLength(name string, v []int) error {
 }
 
 // pack checks the extents, counts the items and computes the strides of the
-// layout without gaps. Extents of 0 count as 1 in the strides (as in NumPy),
-// and so they do in the check: no stride of an empty array overflows.
+// layout without gaps. Extents of 0 count as 1 in the strides, and
+// so they do in the check: no stride of an empty array overflows.
 func (l *Layout) pack(itemSize int) (strides []int, items int, err error) {
 	for i, n := range l.Shape {
 		if n < 0 {

@@ -83,10 +83,10 @@ from_int(PyObject *obj, const char *what, void **out)
         if (PyErr_ExceptionMatches(PyExc_OverflowError) ||
             PyErr_ExceptionMatches(PyExc_TypeError)) {
             PyErr_Clear();
-            PyErr_Format(PyExc_OverflowError,
-                         "%s is %R; an address is a number from 0 to 2**64 - "
-                         "1",
-                         what, number);
+            refuse(PyExc_OverflowError, number,
+                   "%s is {}; an address is a number from 0 to 2**64 - "
+                   "1",
+                   what);
         }
         Py_DECREF(number);
         return -1;
@@ -136,12 +136,11 @@ from_ctypes(const ForeignTypes *f, PyObject *obj, const char *what, void **out)
             return -1;
         }
         if (!pointer) {
-            PyErr_Format(PyExc_TypeError,
-                         "%s is %R, which holds a number and no pointer: "
-                         "give its .value if that is an address, or "
-                         "ctypes.pointer() of it",
-                         what, obj);
-            return -1;
+            return refuse(PyExc_TypeError, obj,
+                          "%s is {}, which holds a number and no pointer: "
+                          "give its .value if that is an address, or "
+                          "ctypes.pointer() of it",
+                          what);
         }
     }
     if (ctypes_storage(obj, &storage) < 0) {
@@ -194,11 +193,10 @@ from_cffi(const ForeignTypes *f, PyObject *obj, const char *what, void **out)
         return -1;
     }
     if (!pointer && !array && !function) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s is %R, which is no pointer: give ffi.addressof() of "
-                     "it, or int() of it if it is an address",
-                     what, obj);
-        return -1;
+        return refuse(PyExc_TypeError, obj,
+                      "%s is {}, which is no pointer: give ffi.addressof() of "
+                      "it, or int() of it if it is an address",
+                      what);
     }
     PyObject *number = PyObject_CallMethod(f->cffi, "cast", "OO",
                                            f->cffi_uintptr, obj);
@@ -252,11 +250,10 @@ address_of(State *st, PyObject *obj, const char *what, void **out,
         *form = FROM_CFFI;
         return from_cffi(f, obj, what, out);
     }
-    PyErr_Format(PyExc_TypeError,
-                 "%s is %R; it must be an integer, a ctypes pointer or "
-                 "array, a cffi pointer or array, or a capsule",
-                 what, obj);
-    return -1;
+    return refuse(PyExc_TypeError, obj,
+                  "%s is {}; it must be an integer, a ctypes pointer or "
+                  "array, a cffi pointer or array, or a capsule",
+                  what);
 }
 
 /* ---- arrays that know their shape ---------------------------------------- */
@@ -271,10 +268,10 @@ ctypes_array(State *st, PyObject *obj, Layout *l, Element **e)
     int found = -1;
     *e = element_from_text(st, view.format, PYBUF_FORMAT);
     if (*e != NULL && (*e)->itemsize != view.itemsize) {
-        PyErr_Format(PyExc_TypeError,
-                     "the ctypes array %R has items of %zd bytes in format "
-                     "'%s', which says %zd: give shape and dtype",
-                     obj, view.itemsize, view.format, (*e)->itemsize);
+        refuse(PyExc_TypeError, obj,
+               "the ctypes array {} has items of %zd bytes in format "
+               "'%s', which says %zd: give shape and dtype",
+               view.itemsize, view.format, (*e)->itemsize);
         Py_CLEAR(*e);
     }
     if (*e != NULL) {
@@ -443,6 +440,11 @@ is_native(State *st, PyObject *obj, bool *yes)
     }
     int failed = cffi_kind_is(ctype, "function", yes);
     Py_DECREF(ctype);
+    if (!failed && !*yes) { /* each cffi object says that it is callable */
+        return refuse(PyExc_TypeError, obj,
+                      "release is {}, which is no function: give a cffi "
+                      "function pointer, or a pair (function pointer, arg)");
+    }
     return failed;
 }
 
@@ -463,20 +465,16 @@ address_release(State *st, PyObject *obj, Memory *mem)
         return failed ? -1 : 0;
     }
     if (is_cffi_function(st, obj)) {
-        PyErr_Format(PyExc_TypeError,
-                     "release is %R, a function of a compiled cffi library, "
-                     "which takes no integer: give ffi.addressof(lib, "
-                     "\"name\")",
-                     obj);
-        return -1;
+        return refuse(PyExc_TypeError, obj,
+                      "release is {}, a function of a compiled cffi library, "
+                      "which takes no integer: give ffi.addressof(lib, "
+                      "\"name\")");
     }
     if (!PyCallable_Check(obj)) {
-        PyErr_Format(PyExc_TypeError,
-                     "release is %R; it must be a callable that takes the "
-                     "address, a pair (function pointer, arg), or a ctypes "
-                     "or cffi function",
-                     obj);
-        return -1;
+        return refuse(PyExc_TypeError, obj,
+                      "release is {}; it must be a callable that takes the "
+                      "address, a pair (function pointer, arg), or a ctypes "
+                      "or cffi function");
     }
     mem->release = RELEASE_CALL;
     mem->callback = Py_NewRef(obj);

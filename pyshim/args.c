@@ -12,9 +12,9 @@ index_of(const Signature *sig, PyObject *name)
             return i;
         }
     }
-    PyErr_Format(PyExc_TypeError, "%s() has no parameter named %R",
-                 sig->function, name);
-    return -1;
+    return refuse(PyExc_TypeError, name,
+                  "%s() has no parameter named {}",
+                  sig->function);
 }
 
 /* Which parameter each keyword of this call is. A call site passes the same
@@ -105,16 +105,14 @@ args_order(PyObject *arg, const char *function, char *out)
             *out = 'F';
             return 0;
         }
-        PyErr_Format(PyExc_ValueError,
-                     "%s(): order is %R; it must be \"C\" (rows first) or "
-                     "\"F\" (columns first)",
-                     function, arg);
-        return -1;
+        return refuse(PyExc_ValueError, arg,
+                      "%s(): order is {}; it must be \"C\" (rows first) or "
+                      "\"F\" (columns first)",
+                      function);
     }
-    PyErr_Format(PyExc_TypeError,
-                 "%s(): order is %R; it must be the string \"C\" or \"F\"",
-                 function, arg);
-    return -1;
+    return refuse(PyExc_TypeError, arg,
+                  "%s(): order is {}; it must be the string \"C\" or \"F\"",
+                  function);
 }
 
 int
@@ -142,9 +140,9 @@ args_ssize(PyObject *arg, const char *what, Py_ssize_t *out)
         PyErr_Clear(); /* said in words below */
     }
     if (!PyIndex_Check(arg)) {
-        PyErr_Format(PyExc_TypeError, "%s is %R; it must be an integer", what,
-                     arg);
-        return -1;
+        return refuse(PyExc_TypeError, arg,
+                      "%s is {}; it must be an integer",
+                      what);
     }
     PyObject *number = PyNumber_Index(arg);
     if (number == NULL) {
@@ -154,9 +152,9 @@ args_ssize(PyObject *arg, const char *what, Py_ssize_t *out)
     if (*out == -1 && PyErr_Occurred()) {
         if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
             PyErr_Clear();
-            PyErr_Format(PyExc_OverflowError,
-                         "%s is %R, which does not fit in 64 bits", what,
-                         number);
+            refuse(PyExc_OverflowError, number,
+                   "%s is {}, which does not fit in 64 bits",
+                   what);
         }
         Py_DECREF(number);
         return -1;
@@ -170,27 +168,42 @@ args_dims(PyObject *arg, const char *what, const char *item, Py_ssize_t *out)
 {
     bool plain = PyTuple_CheckExact(arg);
     if (!plain && PyIndex_Check(arg)) {
-        return args_ssize(arg, what, out) < 0 ? -1 : 1;
+        if (args_ssize(arg, what, out) == 0) {
+            return 1;
+        }
+        /* An ndarray of several numbers has an __index__ too, that fails. */
+        if (!PyErr_ExceptionMatches(PyExc_TypeError) ||
+            !PySequence_Check(arg)) {
+            return -1;
+        }
+        PyErr_Clear();
     }
     if (!plain && (!PySequence_Check(arg) || PyUnicode_Check(arg) ||
                    PyBytes_Check(arg))) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s is %R; it must be an integer or a sequence of "
-                     "integers",
-                     what, arg);
+        return refuse(PyExc_TypeError, arg,
+                      "%s is {}; it must be an integer or a sequence of "
+                      "integers",
+                      what);
+    }
+    /* Asked before the items are taken, which may be more than memory holds;
+     * and then of the tuple, for the sequence may lie or change. */
+    Py_ssize_t n = PySequence_Size(arg);
+    if (n < 0) {
         return -1;
     }
-    /* A tuple of our own: a list could change while __index__ runs. */
-    PyObject *tuple = plain ? Py_NewRef(arg) : PySequence_Tuple(arg);
-    if (tuple == NULL) {
-        return -1;
+    PyObject *tuple = NULL;
+    if (n <= PYBUF_MAX_NDIM) {
+        tuple = plain ? Py_NewRef(arg) : PySequence_Tuple(arg);
+        if (tuple == NULL) {
+            return -1;
+        }
+        n = PyTuple_Size(tuple);
     }
-    Py_ssize_t n = PyTuple_Size(tuple);
     if (n > PYBUF_MAX_NDIM) {
         PyErr_Format(PyExc_ValueError,
                      "%s has %zd numbers; a buffer has at most %d dimensions",
                      what, n, PYBUF_MAX_NDIM);
-        Py_DECREF(tuple);
+        Py_XDECREF(tuple);
         return -1;
     }
     for (Py_ssize_t i = 0; i < n; i++) {

@@ -82,6 +82,9 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
     b->mem = (Memory){.release = RELEASE_GONE};
     b->exports = 0;
     b->lends = 0;
+    b->lends_traversed = 0;
+    b->finalize_spent = false;
+    b->views = 0;
     b->readonly = readonly;
     b->closed = false;
     b->weakrefs = NULL;
@@ -106,12 +109,27 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
 static void
 give_back(Buffer *b)
 {
-    if (b->mem.release == RELEASE_GONE) {
+    if (b->mem.release == RELEASE_GONE || b->mem.release == RELEASE_LEFT) {
         return;
     }
     b->ledger->freed++;
     b->ledger->live_bytes -= b->mem.block_size;
     memory_release(&b->mem);
+}
+
+/* The same for a view of another Buffer, whose memory is gone only if nobody
+ * else holds a Buffer on the way to it. */
+static void
+leave_parent(Buffer *b)
+{
+    PyObject *above = b->mem.owner;
+    while (Py_REFCNT(above) == 1 &&
+           ((Buffer *)above)->mem.release == RELEASE_PARENT) {
+        above = ((Buffer *)above)->mem.owner;
+    }
+    bool gone = Py_REFCNT(above) == 1;
+    give_back(b);
+    b->mem.release = gone ? RELEASE_GONE : RELEASE_LEFT;
 }
 
 static void
@@ -165,36 +183,81 @@ buffer_dealloc(PyObject *self)
     }
 }
 
+/* The collector empties garbage before its dealloc: a function has no closure
+ * then, a bound method's object no attributes, a thunk no code, and calling
+ * them ends the process. So the work is done in buffer_finalize, before that.
+ * Where it cannot be done there, because a view is alive, what dealloc will
+ * call counts as held from outside the collector: the garbage around it stays
+ * whole, until the view ends. A view inside of that garbage keeps it. */
+static bool
+keeps_callback_whole(const Buffer *b)
+{
+    return b->views > 0 || b->finalize_spent;
+}
+
 int
 buffer_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Buffer *b = (Buffer *)self;
+    b->lends_traversed = b->lends;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(b->mem.owner);
-    Py_VISIT(b->mem.callback);
+    if (!keeps_callback_whole(b)) {
+        Py_VISIT(b->mem.callback);
+    }
     return 0;
 }
 
 /* The collector calls this for garbage in a cycle, before it empties the
- * other objects: the last time at which a callback such as a bound method can
- * do its work. With an export out somebody in the garbage still views, and
- * dealloc will do it. */
+ * other objects. A finalizer that ran before this one may have lent the
+ * memory again, to a view that lives on and need not be counted. */
 void
 buffer_finalize(PyObject *self)
 {
     Buffer *b = (Buffer *)self;
-    if (b->mem.release == RELEASE_CALL && b->exports == 0) {
+    if (b->mem.callback == NULL) {
+        return; /* needs no other object: dealloc is early enough */
+    }
+    if (b->views == 0 && b->lends == b->lends_traversed) {
         b->closed = true;
         give_back(b);
+    }
+    else {
+        b->finalize_spent = true;
     }
 }
 
 /* ---- lending --------------------------------------------------------------- */
 
+/* The Buffer that this one is a view of, or NULL. */
+static Buffer *
+parent_of(const Buffer *b)
+{
+    return b->mem.release == RELEASE_PARENT ? (Buffer *)b->mem.owner : NULL;
+}
+
+bool
+buffer_is_gone(const Buffer *b)
+{
+    /* A parent's close() leaves its views alone; its finalizer does not. */
+    const Buffer *root = b;
+    while (parent_of(root) != NULL) {
+        root = parent_of(root);
+    }
+    return root->mem.release == RELEASE_GONE ||
+           root->mem.release == RELEASE_LEFT;
+}
+
+bool
+buffer_is_closed(const Buffer *b)
+{
+    return b->closed || buffer_is_gone(b);
+}
+
 int
 buffer_open(Buffer *b)
 {
-    if (b->closed) {
+    if (buffer_is_closed(b)) {
         PyErr_SetString(PyExc_ValueError,
                         "the Buffer is closed: it gives no new views "
                         "(those made before stay valid)");
@@ -207,19 +270,48 @@ void
 buffer_lend(Buffer *b)
 {
     b->exports++;
-    b->lends++;
+    for (; b != NULL; b = parent_of(b)) {
+        b->views++;
+        b->lends++;
+    }
 }
 
 void
 buffer_unlend(Buffer *b)
 {
     b->exports--;
+    for (; b != NULL; b = parent_of(b)) {
+        b->views--;
+    }
+}
+
+void
+buffer_unlend_traces(Buffer *b)
+{
+    for (; b != NULL; b = parent_of(b)) {
+        b->lends--;
+    }
+}
+
+void
+buffer_lend_child(Buffer *parent)
+{
+    parent->exports++;
+    parent->lends++;
+}
+
+void
+buffer_unlend_child(Buffer *parent)
+{
+    parent->exports--;
 }
 
 PyObject *
 buffer_address(Buffer *b)
 {
-    b->lends++;
+    for (Buffer *each = b; each != NULL; each = parent_of(each)) {
+        each->lends++;
+    }
     return PyLong_FromVoidPtr(b->mem.data);
 }
 
@@ -237,7 +329,12 @@ close_impl(Buffer *b, bool strict)
         }
         b->closed = true;
         if (b->lends == 0) {
-            give_back(b);
+            if (b->mem.release == RELEASE_PARENT) {
+                leave_parent(b);
+            }
+            else {
+                give_back(b);
+            }
         }
     }
     return PyBool_FromLong(b->mem.release == RELEASE_GONE);

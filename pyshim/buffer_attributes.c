@@ -88,7 +88,7 @@ get_exports(PyObject *self, void *Py_UNUSED(unused))
 static PyObject *
 get_closed(PyObject *self, void *Py_UNUSED(unused))
 {
-    return PyBool_FromLong(((Buffer *)self)->closed);
+    return PyBool_FromLong(buffer_is_closed((Buffer *)self));
 }
 
 static PyObject *
@@ -109,7 +109,7 @@ buffer_repr(PyObject *self)
     PyObject *text = PyUnicode_FromFormat(
         "<pybuf.Buffer shape=%R format='%s' source='%s' exports=%zd%s%s>",
         shape, b->element->format, source_name(b), b->exports,
-        b->readonly ? " readonly" : "", b->closed ? " closed" : "");
+        b->readonly ? " readonly" : "", buffer_is_closed(b) ? " closed" : "");
     Py_DECREF(shape);
     return text;
 }

@@ -25,7 +25,7 @@ sub_buffer(Buffer *parent, Element *e, const Layout *l, bool readonly)
         Py_DECREF(OBJECT(parent));
         return NULL;
     }
-    buffer_lend(parent);
+    buffer_lend_child(parent);
     return b;
 }
 

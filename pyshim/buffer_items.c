@@ -16,7 +16,7 @@ end_view(Buffer *b, PyObject *view, uint64_t lends_before)
         PyErr_Clear(); /* it has views of its own, and stays with them */
     }
     else if (b->lends == lends_before + 1) {
-        b->lends = lends_before;
+        buffer_unlend_traces(b);
     }
     Py_XDECREF(done);
     Py_DECREF(view);
@@ -55,6 +55,16 @@ buffer_subscript(PyObject *self, PyObject *key)
     }
     end_view(b, view, lends);
     return result;
+}
+
+/* What makes it a sequence to reversed(), bisect and random. */
+PyObject *
+buffer_item(PyObject *self, Py_ssize_t i)
+{
+    PyObject *key = PyLong_FromSsize_t(i);
+    PyObject *item = key == NULL ? NULL : buffer_subscript(self, key);
+    Py_XDECREF(key);
+    return item;
 }
 
 int
@@ -131,10 +141,10 @@ buffer_richcompare(PyObject *self, PyObject *other, int op)
 {
     Buffer *b = (Buffer *)self;
     if ((op != Py_EQ && op != Py_NE) ||
-        !(PyObject_CheckBuffer(other) || b->closed)) {
+        !(PyObject_CheckBuffer(other) || buffer_is_closed(b))) {
         return Py_NewRef(Py_NotImplemented);
     }
-    if (b->closed) { /* like a released memoryview: equal to itself only */
+    if (buffer_is_closed(b)) { /* like a released memoryview: equal to itself only */
         return PyBool_FromLong((self == other) == (op == Py_EQ));
     }
     /* Another Buffer lends its memory for the comparison only, too. */
@@ -145,7 +155,7 @@ buffer_richcompare(PyObject *self, PyObject *other, int op)
         return NULL;
     }
     uint64_t peer_lends = peer == NULL ? 0 : peer->lends;
-    PyObject *peer_view = peer == NULL || peer->closed
+    PyObject *peer_view = peer == NULL || buffer_is_closed(peer)
                               ? Py_NewRef(other)
                               : PyMemoryView_FromObject(other);
     PyObject *result =
@@ -160,13 +170,35 @@ buffer_richcompare(PyObject *self, PyObject *other, int op)
     return result;
 }
 
-/* memoryview's rule. (memoryview asks its exporter for a hash before it makes
- * its own, so it cannot be asked here.) */
+/* The items in C order, of a Buffer that may be closed. */
+static PyObject *
+items_as_bytes(Buffer *b)
+{
+    Py_buffer view;
+    if (door_lend_view(b, &view, PyBUF_FULL_RO) < 0) {
+        return NULL;
+    }
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, view.len);
+    if (bytes != NULL &&
+        PyBuffer_ToContiguous(PyBytes_AsString(bytes), &view, view.len,
+                              'C') < 0) {
+        Py_CLEAR(bytes);
+    }
+    PyBuffer_Release(&view);
+    buffer_unlend_traces(b);
+    return bytes;
+}
+
+/* memoryview's rule. memoryview asks its exporter for a hash before it makes
+ * its own: it cannot be asked here, and its views outlive close(). */
 Py_hash_t
 buffer_hash(PyObject *self)
 {
     Buffer *b = (Buffer *)self;
     const char *format = b->element->format;
+    if (buffer_is_gone(b)) {
+        return buffer_open(b);
+    }
     if (!b->readonly) {
         PyErr_SetString(PyExc_ValueError,
                         "a writable Buffer has no hash: its items may change; "
@@ -181,7 +213,7 @@ buffer_hash(PyObject *self)
                      format);
         return -1;
     }
-    PyObject *bytes = buffer_tobytes(self, NULL, 0, NULL);
+    PyObject *bytes = items_as_bytes(b);
     if (bytes == NULL) {
         return -1;
     }

@@ -80,6 +80,8 @@ static PyType_Slot buffer_slots[] = {
     {Py_tp_methods, buffer_methods},
     {Py_tp_members, buffer_members},
     {Py_tp_getset, buffer_getset},
+    {Py_sq_length, buffer_len},
+    {Py_sq_item, buffer_item},
     {Py_mp_length, buffer_len},
     {Py_mp_subscript, buffer_subscript},
     {Py_mp_ass_subscript, buffer_ass_subscript},

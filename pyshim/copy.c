@@ -64,11 +64,12 @@ Buffer *
 copy_of(State *st, PyObject *src, char order, Py_ssize_t align)
 {
     Py_buffer view;
+    Buffer *ours = Py_IS_TYPE(src, st->buffer_type) ? (Buffer *)src : NULL;
+    uint64_t lends = ours == NULL ? 0 : ours->lends;
     if (!PyObject_CheckBuffer(src)) {
-        PyErr_Format(PyExc_TypeError,
-                     "copy(): %R has no buffer protocol; give bytes, an "
-                     "array, a memoryview or another exporter",
-                     src);
+        refuse(PyExc_TypeError, src,
+               "copy(): {} has no buffer protocol; give bytes, an "
+               "array, a memoryview or another exporter");
         return NULL;
     }
     if (PyObject_GetBuffer(src, &view, PyBUF_FULL_RO) < 0) {
@@ -76,6 +77,9 @@ copy_of(State *st, PyObject *src, char order, Py_ssize_t align)
     }
     Buffer *b = copy_view(st, &view, order, align);
     PyBuffer_Release(&view);
+    if (ours != NULL && ours->lends == lends + 1) {
+        buffer_unlend_traces(ours); /* the view was our own, and is gone */
+    }
     return b;
 }
 

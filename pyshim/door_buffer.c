@@ -14,7 +14,7 @@ asks(int flags, int request)
 }
 
 static int
-refuse(const char *reason)
+deny(const char *reason)
 {
     PyErr_SetString(PyExc_BufferError, reason);
     return -1;
@@ -40,29 +40,29 @@ judge(const Buffer *b, int flags)
     bool c = b->contiguous & PYBUF_C_CONTIGUOUS;
     bool f = b->contiguous & PYBUF_F_CONTIGUOUS;
     if (asks(flags, PyBUF_WRITABLE) && b->readonly) {
-        return refuse("a writable view was asked for and the Buffer is "
+        return deny("a writable view was asked for and the Buffer is "
                       "read-only");
     }
     if (b->suboffsets != NULL && !asks(flags, PyBUF_INDIRECT)) {
-        return refuse("the memory is indirect (it has suboffsets) and the "
+        return deny("the memory is indirect (it has suboffsets) and the "
                       "consumer did not ask with PyBUF_INDIRECT");
     }
     if (asks(flags, PyBUF_C_CONTIGUOUS) && !c) {
-        return refuse("C-contiguous memory was asked for and this is not");
+        return deny("C-contiguous memory was asked for and this is not");
     }
     if (asks(flags, PyBUF_F_CONTIGUOUS) && !f) {
-        return refuse("Fortran-contiguous memory was asked for and this is "
+        return deny("Fortran-contiguous memory was asked for and this is "
                       "not");
     }
     if (asks(flags, PyBUF_ANY_CONTIGUOUS) && !c && !f) {
-        return refuse("contiguous memory was asked for and this is not");
+        return deny("contiguous memory was asked for and this is not");
     }
     if (!asks(flags, PyBUF_STRIDES) && !c) {
-        return refuse("the consumer did not ask for strides and the memory "
+        return deny("the consumer did not ask for strides and the memory "
                       "is not C-contiguous");
     }
     if (asks(flags, PyBUF_FORMAT) && !asks(flags, PyBUF_ND)) {
-        return refuse("a format was asked for without a shape (PyBUF_FORMAT "
+        return deny("a format was asked for without a shape (PyBUF_FORMAT "
                       "without PyBUF_ND), which leaves the items unknown");
     }
     return 0;

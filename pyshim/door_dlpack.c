@@ -101,7 +101,7 @@ capsule_end(PyObject *capsule)
 /* ---- making one ------------------------------------------------------------------ */
 
 static int
-refuse(const char *reason)
+deny(const char *reason)
 {
     PyErr_SetString(PyExc_BufferError, reason);
     return -1;
@@ -111,7 +111,7 @@ static int
 judge(Buffer *b, bool versioned)
 {
     if (b->suboffsets != NULL) {
-        return refuse("the memory is indirect (it has suboffsets), which "
+        return deny("the memory is indirect (it has suboffsets), which "
                       "DLPack cannot say");
     }
     if (b->element->dl_code == PYBUF_DL_NONE) {
@@ -120,13 +120,13 @@ judge(Buffer *b, bool versioned)
         return -1;
     }
     if (b->readonly && !versioned) {
-        return refuse("the Buffer is read-only, which only versioned DLPack "
+        return deny("the Buffer is read-only, which only versioned DLPack "
                       "can say: the consumer must ask with max_version=(1, "
                       "0) or later");
     }
     for (int i = 0; i < b->ndim; i++) {
         if (b->strides[i] % b->element->itemsize != 0) {
-            return refuse("a stride is no whole number of items, and DLPack "
+            return deny("a stride is no whole number of items, and DLPack "
                           "counts strides in items");
         }
     }
@@ -193,11 +193,15 @@ takes_version(PyObject *arg, bool *versioned)
     if (arg == NULL || arg == Py_None) {
         return 0;
     }
-    PyObject *first = PySequence_GetItem(arg, 0);
     Py_ssize_t major;
-    int failed = first == NULL ||
-                 args_ssize(first, "max_version[0]", &major) < 0;
-    Py_XDECREF(first);
+    PyObject *first = PyTuple_Check(arg) && PyTuple_Size(arg) > 0
+                          ? PyTuple_GetItem(arg, 0)
+                          : NULL;
+    if (first == NULL) {
+        return refuse(PyExc_TypeError, arg,
+                      "max_version is {}; it must be a tuple (major, minor)");
+    }
+    int failed = args_ssize(first, "max_version[0]", &major) < 0;
     if (!failed) {
         *versioned = major >= 1;
     }
@@ -208,7 +212,7 @@ static int
 check_device(PyObject *stream, PyObject *device)
 {
     if (stream != NULL && stream != Py_None) {
-        return refuse("a stream was given; the memory is the CPU's, which "
+        return deny("a stream was given; the memory is the CPU's, which "
                       "has none: pass stream=None");
     }
     if (device == NULL || device == Py_None) {
@@ -220,10 +224,9 @@ check_device(PyObject *stream, PyObject *device)
                    : PyObject_RichCompareBool(device, ours, Py_EQ);
     Py_XDECREF(ours);
     if (same == 0) {
-        PyErr_Format(PyExc_BufferError,
-                     "dl_device is %R; the memory is the CPU's, (1, 0), and "
-                     "cannot be given on another device",
-                     device);
+        refuse(PyExc_BufferError, device,
+               "dl_device is {}; the memory is the CPU's, (1, 0), and "
+               "cannot be given on another device");
     }
     return same == 1 ? 0 : -1;
 }

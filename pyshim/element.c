@@ -189,11 +189,10 @@ from_numpy(State *st, PyObject *spec)
     PyObject *type = numpy_dtype_type(st);
     if (type == NULL) {
         if (PyErr_ExceptionMatches(PyExc_ImportError)) {
-            PyErr_Format(PyExc_TypeError,
-                         "dtype=%R is neither a PEP 3118 format such as "
-                         "\"d\" nor a typestr such as \"<f8\", and NumPy, "
-                         "which might know it, cannot be imported",
-                         spec);
+            refuse(PyExc_TypeError, spec,
+                   "dtype={} is neither a PEP 3118 format such as "
+                   "\"d\" nor a typestr such as \"<f8\", and NumPy, "
+                   "which might know it, cannot be imported");
         }
         return NULL;
     }
@@ -205,12 +204,11 @@ from_numpy(State *st, PyObject *spec)
             PyErr_ExceptionMatches(PyExc_ValueError) ||
             PyErr_ExceptionMatches(PyExc_SyntaxError)) {
             PyErr_Clear();
-            PyErr_Format(PyUnicode_Check(spec) ? PyExc_ValueError
-                                               : PyExc_TypeError,
-                         "dtype=%R is neither a PEP 3118 format such as "
-                         "\"d\", nor a typestr such as \"<f8\", nor anything "
-                         "that numpy.dtype() takes",
-                         spec);
+            refuse(PyUnicode_Check(spec) ? PyExc_ValueError
+                                               : PyExc_TypeError, spec,
+                   "dtype={} is neither a PEP 3118 format such as "
+                   "\"d\", nor a typestr such as \"<f8\", nor anything "
+                   "that numpy.dtype() takes");
         }
         return NULL;
     }
@@ -225,10 +223,9 @@ from_numpy(State *st, PyObject *spec)
              * there: not malformed, for the user wrote none of it. */
             if (e == NULL && PyErr_ExceptionMatches(PyExc_ValueError)) {
                 PyErr_Clear();
-                PyErr_Format(PyExc_TypeError,
-                             "dtype=%R is a type of NumPy's alone, which the "
-                             "buffer protocol cannot say",
-                             spec);
+                refuse(PyExc_TypeError, spec,
+                       "dtype={} is a type of NumPy's alone, which the "
+                       "buffer protocol cannot say");
             }
         }
         Py_XDECREF(typestr);
@@ -271,8 +268,8 @@ from_str(State *st, PyObject *spelling)
     const char *text = PyUnicode_AsUTF8AndSize(spelling, &len);
     if (text == NULL) { /* a lone surrogate: no format has one */
         PyErr_Clear();
-        PyErr_Format(PyExc_ValueError, "dtype=%R is no element type",
-                     spelling);
+        refuse(PyExc_ValueError, spelling,
+               "dtype={} is no element type");
         return NULL;
     }
     bool unknown = false;

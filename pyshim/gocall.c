@@ -4,14 +4,29 @@
  * what the tests of that promise read. */
 #include "shim.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 static atomic_uint_fast64_t calls;
 
-static void
-count(void)
+/* When a thread of Python's calls Go for the first time, Go unblocks the
+ * signals that it wants on it (SIGCHLD, SIGPROF, SIGURG and seven more), and
+ * leaves it so. The thread is not Go's: it gets its own mask back. */
+static sigset_t
+enter(void)
 {
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
     atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
+    return mask;
+}
+
+static int32_t
+leave(sigset_t mask, int32_t result)
+{
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    return result;
 }
 
 uint64_t
@@ -26,8 +41,8 @@ go_check(void)
     int64_t theirs[4] = {0};
     const int64_t ours[4] = {PYBUF_ABI, sizeof(pybuf_element),
                              sizeof(pybuf_layout), sizeof(pybuf_runtime)};
-    count();
-    pybuf_go_abi(theirs);
+    sigset_t mask = enter();
+    leave(mask, pybuf_go_abi(theirs));
     for (int i = 0; i < 4; i++) {
         if (theirs[i] != ours[i]) {
             PyErr_Format(PyExc_ImportError,
@@ -45,36 +60,36 @@ int32_t
 go_element(const char *spelling, Py_ssize_t len, int how, pybuf_element *out,
            pybuf_text *err)
 {
-    count();
-    return pybuf_go_element((char *)spelling, len, how, out, err);
+    sigset_t mask = enter();
+    return leave(mask, pybuf_go_element((char *)spelling, len, how, out, err));
 }
 
 int32_t
 go_plain(int64_t i, pybuf_text *spelling, pybuf_element *out)
 {
-    count();
-    return pybuf_go_plain(i, spelling, out);
+    sigset_t mask = enter();
+    return leave(mask, pybuf_go_plain(i, spelling, out));
 }
 
 int32_t
 go_layout(pybuf_layout *layout, pybuf_text *err)
 {
-    count();
-    return pybuf_go_layout(layout, err);
+    sigset_t mask = enter();
+    return leave(mask, pybuf_go_layout(layout, err));
 }
 
 int32_t
 go_runtime(int collect, pybuf_runtime *out)
 {
-    count();
-    return pybuf_go_runtime(collect, out);
+    sigset_t mask = enter();
+    return leave(mask, pybuf_go_runtime(collect, out));
 }
 
 int32_t
 go_version(pybuf_text *out)
 {
-    count();
-    return pybuf_go_version(out);
+    sigset_t mask = enter();
+    return leave(mask, pybuf_go_version(out));
 }
 
 PyObject *

@@ -12,10 +12,9 @@ make_source(PyObject *arg, const char *function)
         PyUnicode_CompareWithASCIIString(arg, "c") == 0) {
         return 0;
     }
-    PyErr_Format(PyUnicode_Check(arg) ? PyExc_ValueError : PyExc_TypeError,
-                 "%s(): source is %R; memory can be had from \"c\"", function,
-                 arg);
-    return -1;
+    return refuse(PyUnicode_Check(arg) ? PyExc_ValueError : PyExc_TypeError, arg,
+                  "%s(): source is {}; memory can be had from \"c\"",
+                  function);
 }
 
 /* C memory for a layout, and a writable Buffer over it. */

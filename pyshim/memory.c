@@ -140,6 +140,7 @@ memory_release(Memory *mem)
     mem->owner = NULL;
     switch (last.release) {
     case RELEASE_GONE:
+    case RELEASE_LEFT:
     case RELEASE_NOTHING:
         break;
     case RELEASE_FREE:
@@ -158,7 +159,7 @@ memory_release(Memory *mem)
         break;
     }
     case RELEASE_PARENT:
-        buffer_unlend((Buffer *)last.owner);
+        buffer_unlend_child((Buffer *)last.owner);
         break;
     }
     Py_XDECREF(last.callback);

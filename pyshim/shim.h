@@ -106,6 +106,12 @@ PyObject *go_raise(int32_t kind, const pybuf_text *err);
 
 void guard_restore(void);
 
+/* ---- refuse.c ----------------------------------------------------------- */
+
+/* Sets an exception about `obj`, which stands in the sentence where its format
+ * has {}: a short form of its repr. Returns -1. */
+int refuse(PyObject *type, PyObject *obj, const char *format, ...);
+
 /* ---- args.c ------------------------------------------------------------ */
 
 typedef struct {
@@ -186,12 +192,13 @@ typedef void (*NativeRelease)(void *data, size_t nbytes, void *arg);
 
 /* How a memory is given back. */
 typedef enum {
-    RELEASE_GONE,   /* it is given back already */
+    RELEASE_GONE,    /* it is given back already */
+    RELEASE_LEFT,    /* another Buffer has it, of which this one was a view */
     RELEASE_NOTHING, /* somebody else sees to it; an owner may be dropped */
-    RELEASE_FREE,   /* C's free(block) */
-    RELEASE_NATIVE, /* native(block, block_size, arg) */
-    RELEASE_CALL,   /* callback(int(block)) */
-    RELEASE_PARENT, /* `owner` is the Buffer that this one is a view of */
+    RELEASE_FREE,    /* C's free(block) */
+    RELEASE_NATIVE,  /* native(block, block_size, arg) */
+    RELEASE_CALL,    /* callback(int(block)) */
+    RELEASE_PARENT,  /* `owner` is the Buffer that this one is a view of */
 } ReleaseKind;
 
 typedef enum { SOURCE_C, SOURCE_FOREIGN } Source;
@@ -225,8 +232,12 @@ typedef struct {
     unsigned char contiguous; /* PYBUF_C_CONTIGUOUS | PYBUF_F_CONTIGUOUS */
     bool readonly;
     bool closed;
-    Py_ssize_t exports; /* what reports its end and has not yet ended */
-    uint64_t lends;     /* exports and pointers ever handed out */
+    bool finalize_spent; /* the collector came, and a view was alive */
+    Py_ssize_t exports;  /* what reports its end and has not yet ended */
+    Py_ssize_t views;    /* exports to others than Buffers, those of the
+                          * Buffers that are views of this one included */
+    uint64_t lends;      /* exports and pointers ever handed out, likewise */
+    uint64_t lends_traversed; /* lends when the collector last came by */
     Ledger *ledger;     /* of the interpreter; outlives this */
     PyObject *weakrefs;
     PyObject *next_dead; /* see buffer_dealloc */
@@ -241,12 +252,22 @@ Buffer *buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
                    bool readonly);
 int buffer_set_dims(Buffer *b, const Layout *l);
 void buffer_get_layout(const Buffer *b, Layout *l);
+/* Whether there is no memory any more; a view of another Buffer loses it when
+ * the collector released that one. */
+bool buffer_is_gone(const Buffer *b);
+/* Closed, or gone. */
+bool buffer_is_closed(const Buffer *b);
 /* ValueError if closed. */
 int buffer_open(Buffer *b);
-/* Counts one more export (a consumer that will report its end). */
+/* Counts one more view (a consumer that will report its end). */
 void buffer_lend(Buffer *b);
-/* One export has ended. */
+/* One view has ended. */
 void buffer_unlend(Buffer *b);
+/* Takes back that a view or pointer was ever lent: none of it is left. */
+void buffer_unlend_traces(Buffer *b);
+/* Another Buffer becomes, or ends as, a view of this one. */
+void buffer_lend_child(Buffer *parent);
+void buffer_unlend_child(Buffer *parent);
 /* "int(address) of element 0", counted as a pointer that was lent. */
 PyObject *buffer_address(Buffer *b);
 
@@ -267,6 +288,7 @@ PyObject *buffer_sizeof(PyObject *self, PyObject *unused);
 /* ---- buffer_items.c: what memoryview would answer ------------------------ */
 
 Py_ssize_t buffer_len(PyObject *self);
+PyObject *buffer_item(PyObject *self, Py_ssize_t i);
 PyObject *buffer_subscript(PyObject *self, PyObject *key);
 int buffer_ass_subscript(PyObject *self, PyObject *key, PyObject *value);
 PyObject *buffer_iter(PyObject *self);

@@ -105,7 +105,7 @@ func TestFormat_RefusedTypesAreNamed(t *testing.T) {
 		"3d":          "a repeated item",
 		"1d":          "a repeated item",
 		"=12Zd":       "a repeated item",
-		"s":           "byte strings",
+		"2s":          "byte strings",
 		"10s":         "byte strings",
 		"p":           "Pascal strings",
 		"u":           "UCS-2",
@@ -125,7 +125,7 @@ func TestFormat_RefusedTypesAreNamed(t *testing.T) {
 }
 
 func TestFormat_WhatMayComeLaterSaysSo(t *testing.T) {
-	for _, format := range strings.Fields("T{} (2,3)d 3d s p u w x t g Zg") {
+	for _, format := range strings.Fields("T{} (2,3)d 3d 2s p u w x t g Zg") {
 		_, err := pybuf.ParseFormat(format)
 		assert.ErrorContains(t, err, "not supported by this version", format)
 	}
@@ -187,8 +187,8 @@ func TestFormat_MalformedNamesTheLetterAndItsIndex(t *testing.T) {
 }
 
 func TestFormat_EveryByteIsALetterOrRefused(t *testing.T) {
-	const known = "?cbBhHiIlLqQnNPefdFD"
-	const refused = "Osupwxgt"
+	const known = "?cbBhHiIlLqQnNPefdFDs"
+	const refused = "Oupwxgt"
 	for b := 0; b < 256; b++ {
 		format := string([]byte{byte(b)})
 		_, err := pybuf.ParseFormat(format)
@@ -209,5 +209,17 @@ func TestFormat_ErrorsOfLongFormatsStayShort(t *testing.T) {
 		requireKind(t, pybuf.ErrValue, err)
 		assert.Less(t, len(err.Error()), 500)
 		assert.NotContains(t, err.Error(), `\x`, "a character was cut in two")
+	}
+}
+
+func TestFormat_AByteStringOfOneByteIsTheCharacter(t *testing.T) {
+	for _, format := range []string{"s", "1s", "<s", ">1s"} {
+		e, err := pybuf.ParseFormat(format)
+		require.NoError(t, err, format)
+		assert.Equal(t, "c", e.Format, format)
+	}
+	for _, format := range []string{"0s", "2s", "1 s", "1&s", "&1s", "(1)1s", "1d"} {
+		_, err := pybuf.ParseFormat(format)
+		assert.Error(t, err, format)
 	}
 }

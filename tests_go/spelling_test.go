@@ -46,7 +46,7 @@ func TestElementSpelling_ThenTypestr(t *testing.T) {
 }
 
 func TestElementSpelling_RefusedFormatIsNotTriedAsTypestr(t *testing.T) {
-	for _, spelling := range []string{"O", "T{d:x:}", "3d", "(2,3)d", "s", "10s", "p", "u", "w", "x", "g", "Zg", "&d", "X{}"} {
+	for _, spelling := range []string{"O", "T{d:x:}", "3d", "(2,3)d", "2s", "10s", "p", "u", "w", "x", "g", "Zg", "&d", "X{}"} {
 		_, err := pybuf.ParseElement(spelling)
 		requireKind(t, pybuf.ErrType, err)
 		assert.Contains(t, err.Error(), `format "`+spelling+`" means`)

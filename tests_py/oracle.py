@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import py_buffer as pb
 
@@ -18,11 +19,22 @@ ADDRESS_END = 2**64
 NDIM_MAX = 64
 
 
+def outcome(action: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What it gives, or the type of what it raises, which must say something:
+    in this form two sides can be compared."""
+    try:
+        return action(*args, **kwargs)
+    except Exception as e:
+        error = e
+    assert str(error), repr(error)
+    return type(error)
+
+
 # ---- layouts ----
 
 
 def packed_strides(shape: Sequence[int], itemsize: int, order: str = "C") -> tuple[int, ...]:
-    """Strides without gaps; as in NumPy an extent of 0 counts as 1."""
+    """Strides without gaps; an extent of 0 counts as 1."""
     strides = [0] * len(shape)
     step = itemsize
     axes = range(len(shape))
@@ -75,9 +87,7 @@ class Layout:
         if self.suboffsets:
             return ""
         return "".join(
-            order
-            for order in "CF"
-            if is_packed(self.shape, self.strides, self.itemsize, order)
+            order for order in "CF" if is_packed(self.shape, self.strides, self.itemsize, order)
         )
 
     def offsets(self) -> Iterator[int]:
@@ -111,7 +121,7 @@ def place(
     first, last = offset + layout.low, offset + layout.high
     if first < -INT64_MAX - 1 or last > INT64_MAX:
         return ValueError
-    if nbytes is not None and not (0 <= first and last <= nbytes):
+    if nbytes is not None and not (first >= 0 and last <= nbytes):
         return ValueError
     if address == 0:
         return ValueError if layout.low < layout.high or nbytes else None
@@ -142,7 +152,12 @@ def is_granted(layout: Layout, flags: int, readonly: bool) -> bool:
 
 
 def answer(
-    layout: Layout, flags: int, *, buf: int | None, format: str, readonly: bool  # noqa: A002
+    layout: Layout,
+    flags: int,
+    *,
+    buf: int | None,
+    format: str,  # noqa: A002
+    readonly: bool,
 ) -> pb.Answer | None:
     """The whole Py_buffer that a request must get; None: BufferError."""
     if not is_granted(layout, flags, readonly):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +28,9 @@ FULL = INDIRECT | WRITABLE | FORMAT
 FULL_RO = INDIRECT | FORMAT
 
 # Every number that is made of bits with a meaning, whole requests or not: the
-# named requests, all that can be or-ed of them, and pieces of them.
-ALL_REQUESTS = [n for n in range(0x200) if not n & 0x002]
+# named requests, all that can be or-ed of them, and pieces of them. Not 0x100
+# alone: that is PyBUF_READ, no request, and 3.13 refuses it without asking.
+ALL_REQUESTS = [n for n in range(0x200) if not n & 0x002 and n != 0x100]
 
 
 class PyBuffer(ctypes.Structure):
@@ -49,12 +51,15 @@ class PyBuffer(ctypes.Structure):
     )
 
 
-_api = ctypes.pythonapi
+_api = ctypes.PyDLL(None)  # not pythonapi, whose functions all modules share
 _get = _api.PyObject_GetBuffer
 _get.argtypes = [ctypes.py_object, ctypes.POINTER(PyBuffer), ctypes.c_int]
 _release = _api.PyBuffer_Release
 _release.argtypes = [ctypes.POINTER(PyBuffer)]
 _release.restype = None
+_memoryview = _api.PyMemoryView_FromBuffer
+_memoryview.argtypes = [ctypes.POINTER(PyBuffer)]
+_memoryview.restype = ctypes.py_object
 _is_contiguous = _api.PyBuffer_IsContiguous
 _is_contiguous.argtypes = [ctypes.POINTER(PyBuffer), ctypes.c_char]
 
@@ -151,3 +156,40 @@ def is_contiguous(
     if suboffsets:
         view.suboffsets = dims(*suboffsets)
     return bool(_is_contiguous(view, order.encode()))
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A memoryview that no exporter stands behind, over a copy of a block:
+    CPython's own answer to the question what a layout holds."""
+
+    memory: Any
+    format: bytes
+    view: memoryview
+
+
+def twin(
+    content: bytes,
+    offset: int,
+    *,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    itemsize: int,
+    format: str,  # noqa: A002
+    readonly: bool,
+) -> Twin:
+    # One byte more: even an empty block needs an address.
+    memory = ctypes.create_string_buffer(content, len(content) + 1)
+    dims = ctypes.c_ssize_t * len(shape)
+    text = format.encode()
+    view = PyBuffer(
+        buf=ctypes.addressof(memory) + offset,
+        len=math.prod(shape) * itemsize,
+        itemsize=itemsize,
+        readonly=readonly,
+        ndim=len(shape),
+        format=text,
+        shape=dims(*shape),
+        strides=dims(*strides),
+    )
+    return Twin(memory, text, _memoryview(view))

@@ -6,13 +6,14 @@ import ctypes
 import decimal
 import fractions
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
 import oracle
+import py_buffer
 
 import pybuf
 
@@ -51,7 +52,7 @@ class Plain:
 
 PLAIN = (
     Plain("b1", ("?",), standard=("?",)),
-    Plain("S1", ("c",), standard=("c",)),
+    Plain("S1", ("c",), ("s",), ("c", "s")),
     Plain("i1", ("b",), standard=("b",)),
     Plain("u1", ("B",), standard=("B",)),
     Plain("i2", ("h",), standard=("h",)),
@@ -69,9 +70,7 @@ PLAIN = (
 )
 
 # Formats as they leave, both byte orders, each once.
-FORMATS = tuple(
-    dict.fromkeys([own for p in PLAIN for own in p.own] + [p.swapped for p in PLAIN])
-)
+FORMATS = tuple(dict.fromkeys([own for p in PLAIN for own in p.own] + [p.swapped for p in PLAIN]))
 ITEMSIZE = {f: p.itemsize for p in PLAIN for f in (*p.own, p.swapped)}
 DTYPE = {f: p.dtype for p in PLAIN for f in p.own} | {
     p.swapped: p.dtype.newbyteorder("S") for p in PLAIN
@@ -175,13 +174,26 @@ class Block:
         start = self.offset + offset
         return self.memory.raw[start : start + self.layout.itemsize]
 
+    def twin(self) -> py_buffer.Twin:
+        """The same items in the same layout, in other memory."""
+        b, layout = self.buffer, self.layout
+        return py_buffer.twin(
+            self.memory.raw,
+            self.offset,
+            shape=layout.shape,
+            strides=layout.strides,
+            itemsize=layout.itemsize,
+            format=b.format,
+            readonly=b.readonly,
+        )
+
     def tobytes(self) -> bytes:
         """The items in C order, read from the block itself."""
         return b"".join(map(self.item, self.layout.offsets()))
 
 
 def block_of(
-    layout: oracle.Layout, fmt: str, content: bytes = b"", *, slack: int = 0, readonly: bool = False
+    layout: oracle.Layout, fmt: str, content: bytes, *, slack: int, readonly: bool
 ) -> Block:
     """A block that just holds the layout, with `slack` bytes at either end.
 
@@ -203,6 +215,20 @@ def block_of(
         offset=offset,
     )
     return Block(layout, memory, offset, buffer)
+
+
+def indirect(rows: list[list[int]]) -> pybuf.Buffer:
+    """A Buffer of C ints whose rows lie behind a table of pointers."""
+    arrays = [(ctypes.c_int * len(row))(*row) for row in rows]
+    table = (ctypes.c_void_p * len(rows))(*map(ctypes.addressof, arrays))
+    return pybuf.wrap(
+        table,
+        (len(rows), len(rows[0])),
+        "i",
+        strides=(ctypes.sizeof(ctypes.c_void_p), ctypes.sizeof(ctypes.c_int)),
+        suboffsets=(0, -1),
+        owner=(table, arrays),
+    )
 
 
 @st.composite
@@ -230,6 +256,10 @@ class Index:
 
     def __repr__(self) -> str:
         return f"Index({self.value})"
+
+
+def indices(values: Iterable[int]) -> list[Index]:
+    return list(map(Index, values))
 
 
 _numbers = st.one_of(

@@ -40,7 +40,7 @@ def tree(tmp_path):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, copy)
     for name in ("capi", "pybuf", "pyshim"):
-        unwanted = shutil.ignore_patterns("*.so", "*.egg-info", "__pycache__")
+        unwanted = shutil.ignore_patterns("_core.abi3.*", "*.egg-info", "__pycache__")
         shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
     return copy
 

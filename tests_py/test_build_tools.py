@@ -4,6 +4,7 @@ import importlib
 import os
 import shutil
 import stat
+import subprocess
 import sys
 import sysconfig
 
@@ -177,6 +178,21 @@ def test_everything_that_is_missing_is_named_at_once(tools, bin_folder):
     go, compiler = str(caught.value).splitlines()
     assert "no go command" in go
     assert "No C compiler" in compiler
+
+
+def test_make_asks_for_them_before_it_fetches_anything(tools, bin_folder):
+    package = os.path.dirname(tools.__file__)
+    done = subprocess.run(
+        [sys.executable, "-m", "buildsys"],
+        cwd=os.path.dirname(package),
+        env=bin_folder(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: pybuf is built with Go, and there is no go command")
+    assert "Traceback" not in done.stderr
 
 
 def test_the_tools_of_this_machine_are_found(tools):

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import _testbuffer
 import ctypes
 import struct
 import warnings
 from typing import Any
 
-import _testbuffer
 import hypothesis.strategies as st
 import numpy as np
+import oracle
 import pytest
 import strategies as s
 from hypothesis import given
 
 import pybuf
 
-ids = pytest.mark.parametrize
-every_format = ids("fmt", s.FORMATS)
-every_letter = ids("spelling", s.LETTERS, ids=str)
-every_typestr = ids("spelling", s.TYPESTRS, ids=str)
+each = pytest.mark.parametrize
+every_format = each("fmt", s.FORMATS)
+every_letter = each("spelling", s.LETTERS, ids=str)
+every_typestr = each("spelling", s.TYPESTRS, ids=str)
 
 
 def refusal(dtype: Any, *types: type[Exception]) -> str:
@@ -58,7 +59,7 @@ def test_numpy_sees_the_type_that_it_sees_in_an_exporter_of_the_same_letter(spel
         order = text[0].replace("!", ">") if text[0] in "=<>!" else "="
         wanted = np.dtype(order + {"f": "c8", "d": "c16"}[text[-1].lower()])
     else:
-        item = b"x" if text[-1] == "c" else 0
+        item = b"x" if text[-1] in "cs" else 0
         wanted = np.asarray(_testbuffer.ndarray([item], shape=[1], format=text)).dtype
     assert np.asarray(pybuf.empty(3, spelling.text)).dtype == wanted
 
@@ -72,14 +73,14 @@ def test_a_typestr_means_what_numpy_takes_it_for(spelling):
     assert np.asarray(b).dtype == wanted
 
 
-NAMES = """
+NAMES = str.split("""
     bool bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 intp uintp intc uintc byte ubyte
     short ushort int uint long ulong longlong ulonglong float16 float32 float64 half single
     double float complex64 complex128 csingle cdouble complex
-""".split()
+""")
 
 
-@ids("name", NAMES)
+@each("name", NAMES)
 def test_a_name_means_what_numpy_means_by_it(name):
     assert np.asarray(pybuf.empty(3, name)).dtype == np.dtype(name)
 
@@ -93,6 +94,11 @@ def test_pep_3118_wins_where_numpy_reads_the_same_letter_otherwise():
     assert np.dtype("p").itemsize == 8
     assert "Pascal string" in refusal("p", TypeError)
     assert pybuf.empty(3, "P").format == "L"
+
+
+def test_a_count_of_one_is_no_count():
+    """NumPy writes "1s" for its S1, which is a character."""
+    assert [pybuf.empty(1, f).format for f in ("1s", "<1s", "s")] == ["c"] * 3
 
 
 def test_the_element_type_is_b_when_left_out():
@@ -121,13 +127,13 @@ SCALARS = (
 )  # fmt: skip
 
 
-@ids("scalar", SCALARS, ids=lambda t: t.__name__)
+@each("scalar", SCALARS, ids=lambda t: t.__name__)
 def test_a_scalar_type_means_what_numpy_means_by_it(scalar):
     assert np.asarray(pybuf.empty(3, scalar)).dtype == np.dtype(scalar)
 
 
-@ids("p", s.PLAIN, ids=lambda p: p.typestr)
-@ids("order", ["=", "<", ">", "S"])
+@each("p", s.PLAIN, ids=lambda p: p.typestr)
+@each("order", ["=", "<", ">", "S"])
 def test_a_numpy_dtype_comes_back_from_the_export(p, order):
     dtype = p.dtype.newbyteorder(order)
     b = pybuf.empty(3, dtype)
@@ -163,7 +169,7 @@ def test_an_exporter_s_format_comes_back_through_copy(fmt):
     assert pybuf.copy(source).format == fmt
 
 
-@ids("fmt", s.INDEXABLE_FORMATS)
+@each("fmt", s.INDEXABLE_FORMATS)
 def test_memoryview_indexes_every_native_format(fmt):
     zero, one = (b"\0", b"x") if fmt == "c" else (0, 1)
     b = pybuf.zeros(3, fmt)
@@ -172,8 +178,7 @@ def test_memoryview_indexes_every_native_format(fmt):
     assert b.tobytes() == struct.pack("3" + fmt, zero, one, zero)
 
 
-@ids("p", s.PLAIN, ids=lambda p: p.typestr)
-def test_native_formats_leave_without_a_prefix(p):
+def test_native_formats_leave_without_a_prefix():
     """memoryview indexes only those, and NumPy takes them on its fast path."""
     for spelling in s.LETTERS + s.TYPESTRS:
         b = pybuf.empty(1, spelling.text)
@@ -192,11 +197,11 @@ def test_long_is_the_letter_of_int64():
 # ---- refusals ----
 
 
-@ids(
+@each(
     ("dtype", "word"),
     [
         ("O", "object"), (np.dtype("O"), "object"), (object, "object"), ("|O8", "object"),
-        ("s", "string"), ("4s", "string"), ("w", "UCS-4"), ("u", "UCS-2"), ("x", "pad"),
+        ("4s", "string"), ("w", "UCS-4"), ("u", "UCS-2"), ("x", "pad"),
         ("g", "long double"), ("Zg", "long double"), (np.longdouble, "long double"),
         (np.clongdouble, "long double"), ("3d", "repeated"), ("(2,3)d", "sub-array"),
         ("&d", "pointer"), ("X{}", "function"), ("T{d:a:}", "record"), ("t", "bits"),
@@ -210,7 +215,7 @@ def test_a_type_that_is_understood_and_refused_is_named(dtype, word):
     assert word in refusal(dtype, TypeError)
 
 
-@ids("dtype", ["M8[ns]", "<m8[s]", "datetime64", np.dtype("M8[D]"), np.timedelta64], ids=repr)
+@each("dtype", ["M8[ns]", "<m8[s]", "datetime64", np.dtype("M8[D]"), np.timedelta64], ids=repr)
 def test_the_refusal_of_times_names_the_way_out(dtype):
     assert 'view("i8")' in refusal(dtype, TypeError)
 
@@ -221,19 +226,19 @@ def test_numpy_s_string_dtype_is_refused_as_a_type_and_not_as_malformed():
     assert "string" in text.lower()
 
 
-@ids("dtype", ["<>d", "!P", "<T{", "dd", "@", "d ", "Zi", ")", "(2,)d", "3"])
+@each("dtype", ["<>d", "!P", "<T{", "dd", "@", "d ", "Zi", ")", "3"])
 def test_a_malformed_format_is_refused_with_the_spelling(dtype):
     assert repr(dtype) in refusal(dtype, ValueError)
 
 
-@ids("dtype", ["", "float65", "y", "double precision", "\ud800", "d\0", "f3", "i16", "é", "日本"])
+@each("dtype", ["", "float65", "y", "double precision", "\ud800", "d\0", "f3", "i16", "é", "日本"])
 def test_a_string_that_means_nothing_is_refused_with_what_would_do(dtype):
     text = refusal(dtype, ValueError)
-    assert ascii(dtype) in ascii(text) or f'"{dtype}"' in text
+    assert repr(dtype) in text or f'"{dtype}"' in text
     assert '"d"' in text or "there are no" in text or "no element type" in text
 
 
-@ids("dtype", [None, 5, 1.5, object(), ["d"], {"names": 1}, (), ...], ids=repr)
+@each("dtype", [None, 5, 1.5, object(), ["d"], {"names": 1}, (), ...], ids=repr)
 def test_what_is_no_element_type_is_refused_as_a_type(dtype):
     assert "dtype" in refusal(dtype, TypeError)
 
@@ -243,10 +248,9 @@ def test_no_string_crashes_the_reader_of_formats(text):
     """Whatever is taken has a size and a dtype; the rest gets a sentence."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's, about letters it will drop
-        try:
-            b = pybuf.empty(2, text)
-        except (TypeError, ValueError, OverflowError) as e:
-            assert str(e)
-        else:
+        b = oracle.outcome(pybuf.empty, 2, text)
+        if isinstance(b, pybuf.Buffer):
             assert np.asarray(b).dtype.itemsize == b.itemsize
             assert b.format in s.FORMATS
+        else:
+            assert b in (TypeError, ValueError)

@@ -97,7 +97,7 @@ def _source_foreign() -> str:
 
 
 def _door_buffer() -> str:
-    return _expect(memoryview(pybuf.copy(b"pybuf")) == b"pybuf")
+    return _expect(bytes(memoryview(pybuf.copy(b"pybuf"))) == b"pybuf")
 
 
 def _door_numpy() -> str:
@@ -109,6 +109,14 @@ def _door_dlpack() -> str:
     capsule = b.__dlpack__(max_version=(1, 0))
     lent = b.exports
     del capsule
+    return _expect((lent, b.exports) == (1, 0))
+
+
+def _door_arrow() -> str:
+    b = pybuf.copy(b"pybuf")
+    schema, array = b.__arrow_c_array__()
+    lent = b.exports
+    del schema, array
     return _expect((lent, b.exports) == (1, 0))
 
 
@@ -129,6 +137,7 @@ DOORS: tuple[Attempt, ...] = (
     ("buffer protocol", _door_buffer),
     ("numpy()", _door_numpy),
     ("DLPack", _door_dlpack),
+    ("Arrow", _door_arrow),
     ("pickle 5", _door_pickle),
 )
 

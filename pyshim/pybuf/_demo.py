@@ -107,7 +107,7 @@ def _look(out: Printer, array: NDArray[np.uint8], words: NDArray[Any]) -> None:
     encoding = sheets.ENCODINGS.get(int(words[sheets.ENCODING]), "unknown")
     out.item("header", f"{array.size // size:,} pages of {size:,} bytes, text in {encoding}")
     found = sheets.kinds(array, words)
-    rows = [(k.name, k.pages, "" if k.cells is None else f"{k.cells:,} cells") for k in found]
+    rows = [(name, n, "" if cells is None else f"{cells:,} cells") for name, n, cells in found]
     out.item("pages", "told from one byte of each page, a column with a stride:")
     out.bars(rows)
 

@@ -6,7 +6,6 @@ it lies, through views of one block of memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._terminal import Refusal
@@ -43,13 +42,8 @@ ENCODINGS = {0: "not set yet", 1: "UTF-8", 2: "UTF-16le", 3: "UTF-16be"}
 FREELIST, ROOT_MAX, ENCODING, USER_VERSION = 8, 13, 14, 15
 
 
-@dataclass(frozen=True)
-class Kind:
-    """The pages of one kind."""
-
-    name: str
-    pages: int
-    cells: int | None  # entries in them; None where a page has no cells
+# Name, pages of this kind, and entries in them: None where pages have no entries.
+Kind = tuple[str, int, int | None]
 
 
 def page_size(array: NDArray[np.uint8]) -> int:
@@ -76,13 +70,13 @@ def kinds(array: NDArray[np.uint8], words: NDArray[Any]) -> list[Kind]:
         (LOCK, [LOCK_BYTE // pages.shape[1] + 1]),
     ):
         kind[[page - 1 for page in marked if page <= len(pages)]] = number
-    result = []
+    result: list[Kind] = []
     for number, name in (BTREE | OTHERS).items():
         members = kind == number
         count = int(members.sum())
         if count:
             inside = int(cells[members].sum()) if number in BTREE else None
-            result.append(Kind(name, count, inside))
+            result.append((name, count, inside))
     return result
 
 

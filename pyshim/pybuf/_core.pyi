@@ -1,0 +1,255 @@
+# Types of the extension module; the docstrings are there.
+#
+# Element types are described by what they have, so that NumPy need not be
+# installed; where it is not, numpy() gives Any.
+
+import builtins
+import ctypes
+from collections.abc import Callable, Iterator, Sequence
+from types import EllipsisType
+from typing import (
+    Any,
+    Literal,
+    Never,
+    Protocol,
+    Self,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+    final,
+    overload,
+    type_check_only,
+)
+
+import numpy as np
+from _typeshed import ReadableBuffer
+from typing_extensions import CapsuleType
+
+__version__: str
+
+# ---- what arguments may be -------------------------------------------------------
+
+@type_check_only
+class _NumPyDType(Protocol):
+    @property
+    def itemsize(self) -> int: ...
+    @property
+    def str(self) -> builtins.str: ...
+
+@type_check_only
+class _NumPyScalar(Protocol):
+    @property
+    def dtype(self) -> _NumPyDType: ...
+
+# A format, a typestr, a name of NumPy's; an np.dtype; np.float64, float, ctypes.c_double.
+_DType: TypeAlias = (
+    str
+    | _NumPyDType
+    | type[_NumPyScalar]
+    | type[bool]
+    | type[int]
+    | type[float]
+    | type[complex]
+    | type[ctypes._SimpleCData[Any]]  # noqa: SLF001 - the base has no other name
+)
+
+_Dims: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+
+# cffi's pointers and arrays, told by what they have and numbers have not.
+@type_check_only
+class _CFFIData(Protocol):
+    def __complex__(self) -> complex: ...
+    def __enter__(self) -> Any: ...
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+_Address: TypeAlias = (
+    SupportsIndex
+    | CapsuleType
+    | ctypes._PointerLike  # noqa: SLF001 - typeshed's name for what holds a pointer
+    | ctypes.Array[Any]
+    | ctypes.Structure
+    | ctypes.Union
+    | _CFFIData
+)
+
+_Release: TypeAlias = (
+    Callable[[int], object] | tuple[_Address, _Address | None] | CapsuleType | _CFFIData
+)
+
+_Order: TypeAlias = Literal["C", "F"]
+_Source: TypeAlias = Literal["c"]  # what can be asked for; "foreign" is by wrap()
+
+# ---- functions ---------------------------------------------------------------------
+
+def empty(
+    shape: _Dims,
+    dtype: _DType = "B",
+    *,
+    order: _Order = "C",
+    align: SupportsIndex = 64,
+    source: _Source = "c",
+) -> Buffer: ...
+def zeros(
+    shape: _Dims,
+    dtype: _DType = "B",
+    *,
+    order: _Order = "C",
+    align: SupportsIndex = 64,
+    source: _Source = "c",
+) -> Buffer: ...
+def copy(
+    obj: ReadableBuffer,
+    *,
+    order: _Order = "C",
+    align: SupportsIndex = 64,
+    source: _Source = "c",
+) -> Buffer: ...
+
+# Three ways to say who sees to the memory; to say nothing is an error.
+@overload
+def wrap(
+    address: _Address,
+    shape: _Dims | None = None,
+    dtype: _DType | None = None,
+    *,
+    strides: _Dims | None = None,
+    suboffsets: _Dims | None = None,
+    readonly: bool = False,
+    owner: object = None,
+    release: _Release,
+    unowned: Literal[False] = False,
+    nbytes: SupportsIndex | None = None,
+    offset: SupportsIndex = 0,
+) -> Buffer: ...
+@overload
+def wrap(
+    address: _Address,
+    shape: _Dims | None = None,
+    dtype: _DType | None = None,
+    *,
+    strides: _Dims | None = None,
+    suboffsets: _Dims | None = None,
+    readonly: bool = False,
+    owner: object,
+    release: None = None,
+    unowned: Literal[False] = False,
+    nbytes: SupportsIndex | None = None,
+    offset: SupportsIndex = 0,
+) -> Buffer: ...
+@overload
+def wrap(
+    address: _Address,
+    shape: _Dims | None = None,
+    dtype: _DType | None = None,
+    *,
+    strides: _Dims | None = None,
+    suboffsets: _Dims | None = None,
+    readonly: bool = False,
+    owner: None = None,
+    release: None = None,
+    unowned: Literal[True],
+    nbytes: SupportsIndex | None = None,
+    offset: SupportsIndex = 0,
+) -> Buffer: ...
+
+# ---- Buffer --------------------------------------------------------------------------
+
+# No class of C shows its __buffer__ before 3.12.
+@type_check_only
+class _Exporter:
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class Buffer(_Exporter):
+    # Made by the functions only.
+    def __new__(cls, never: Never, /) -> Self: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def strides(self) -> tuple[int, ...]: ...
+    @property
+    def suboffsets(self) -> tuple[int, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def itemsize(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def readonly(self) -> bool: ...
+    @property
+    def address(self) -> int: ...
+    @property
+    def source(self) -> Literal["c", "foreign"]: ...
+    @property
+    def exports(self) -> int: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def owner(self) -> Any: ...
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+    def close(self, *, strict: bool = False) -> bool: ...
+    def resize(self, shape: _Dims, /) -> None: ...
+    def toreadonly(self) -> Buffer: ...
+    def cast(self, dtype: _DType, shape: _Dims | None = None) -> Buffer: ...
+    def numpy(self) -> np.ndarray[Any, np.dtype[Any]]: ...
+    def tobytes(self, order: Literal["C", "F", "A"] | None = "C") -> bytes: ...
+    def tolist(self) -> Any: ...  # nested lists; one item if ndim is 0
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *args: object) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex | tuple[SupportsIndex, ...], /) -> Any: ...
+    @overload
+    def __getitem__(self, key: slice[Any, Any, Any] | EllipsisType, /) -> memoryview[Any]: ...
+    @overload
+    def __setitem__(
+        self, key: SupportsIndex | tuple[SupportsIndex, ...], value: Any, /
+    ) -> None: ...
+    @overload
+    def __setitem__(
+        self, key: slice[Any, Any, Any] | EllipsisType, value: ReadableBuffer, /
+    ) -> None: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...  # ValueError unless read-only bytes
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> CapsuleType: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+    def __arrow_c_array__(
+        self, requested_schema: CapsuleType | None = None
+    ) -> tuple[CapsuleType, CapsuleType]: ...
+
+# ---- for the package itself and its tests ----------------------------------------------
+
+@type_check_only
+class _Counters(TypedDict):
+    made: int
+    freed: int
+    live_bytes: int
+    go_calls: int
+
+@type_check_only
+class _GoRuntime(TypedDict):
+    go: str
+    goroutines: int
+    heap_objects: int
+    heap_bytes: int
+    collections: int
+
+def _counters() -> _Counters: ...
+def _go_runtime(collect: object, /) -> _GoRuntime: ...
+def _rebuild(
+    frame: ReadableBuffer, typestr: str, shape: tuple[int, ...], order: _Order, readonly: bool, /
+) -> Buffer: ...

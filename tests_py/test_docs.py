@@ -1,0 +1,255 @@
+"""README.md and docs/ hold: each block of code is run, each link is followed.
+
+In a ```python block
+
+    expression  # -> what its repr is
+    statement  # raises ValueError: what it says
+
+are checked, also with the comment on a line of its own below; "..." stands for
+anything. What a block prints stands in the ```text block behind it. The blocks
+of a page share one namespace.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.build
+pytest.importorskip("numpy")
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+LANGUAGES = {"python", "text", "sh", "c", "go"}
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    line: int  # of the page, where the text begins
+    follows: bool  # nothing but blanks between it and the block before
+
+
+def blocks(page: Path) -> list[Block]:
+    content = page.read_text(encoding="utf-8")
+    found, end = [], -1
+    for match in re.finditer(r"^```(\w*)\n(.*?)^```$", content, re.MULTILINE | re.DOTALL):
+        line = content.count("\n", 0, match.start(2)) + 1
+        follows = end >= 0 and not content[end : match.start()].strip()
+        found.append(Block(match[1], match[2], line, follows))
+        end = match.end()
+    assert content.count("\n```") + content.startswith("```") == 2 * len(found), page
+    return found
+
+
+def label(page: Path) -> str:
+    return page.name
+
+
+@pytest.fixture(params=PAGES, ids=label)
+def page(request: pytest.FixtureRequest) -> Path:
+    return Path(request.param)
+
+
+def like(expected: str) -> re.Pattern[str]:
+    """A pattern for a text in which "..." stands for anything."""
+    return re.compile(".*".join(map(re.escape, expected.split("..."))), re.DOTALL)
+
+
+# ---- python -----------------------------------------------------------------------
+
+
+@dataclass
+class Statement:
+    node: ast.stmt
+    expected: str = ""  # the repr, or the name of an exception and its text
+    raises: bool = False
+
+
+EXPECTATION = re.compile(r"#\s+(->|raises)\s+(.*)$")
+
+
+def statements(block: Block) -> Iterator[Statement]:
+    tree = ast.parse(block.text)
+    lines = block.text.splitlines()
+    found = 0
+    for node in tree.body:
+        last = node.end_lineno or 0
+        behind = lines[last - 1].encode()[node.end_col_offset :].decode()
+        below = lines[last].strip() if last < len(lines) else ""
+        match = EXPECTATION.match(behind.strip()) or EXPECTATION.match(below)
+        if match is None:
+            yield Statement(node)
+        else:
+            found += 1
+            yield Statement(node, match[2], raises=match[1] == "raises")
+    assert found == sum(EXPECTATION.search(line) is not None for line in lines)
+
+
+def execute(statement: Statement, place: str, scope: dict[str, Any]) -> None:
+    node = statement.node
+    if not statement.expected or statement.raises:
+        code = compile(ast.Module([node], []), place, "exec")
+        if not statement.raises:
+            exec(code, scope)
+            return
+        try:
+            exec(code, scope)
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+        else:
+            said = "nothing"
+    else:
+        assert isinstance(node, ast.Expr), f"{place}:{node.lineno}: only expressions have a value"
+        said = repr(eval(compile(ast.Expression(node.value), place, "eval"), scope))
+    where = f"{place}:{node.lineno}"
+    assert like(statement.expected).fullmatch(said), f"{where}: {statement.expected} != {said}"
+
+
+def test_python_blocks_do_what_the_page_says(page: Path) -> None:
+    scope: dict[str, Any] = {"__name__": "page"}
+    all_blocks = blocks(page)
+    for i, block in enumerate(all_blocks):
+        if block.language != "python":
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            for statement in statements(block):
+                ast.increment_lineno(statement.node, block.line - 1)
+                execute(statement, page.name, scope)
+        after = all_blocks[i + 1] if i + 1 < len(all_blocks) else None
+        shown = after.text if after and after.follows and after.language == "text" else ""
+        assert like(shown).fullmatch(printed.getvalue()), f"{page.name}:{block.line}: {printed}"
+    scope.clear()
+
+
+def test_text_blocks_stand_behind_what_prints_them(page: Path) -> None:
+    before = Block("", "", 0, follows=False)
+    for block in blocks(page):
+        assert block.language in LANGUAGES, f"{page.name}:{block.line}"
+        if block.language == "text":
+            assert block.follows, f"{page.name}:{block.line}: nothing prints this"
+            assert before.language in {"python", "sh"}, f"{page.name}:{block.line}"
+        before = block
+
+
+# ---- shell -----------------------------------------------------------------------------
+
+
+def run(*command: str, cwd: Path = ROOT) -> str:
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run(
+        command, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+    return done.stdout
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def check_install(words: list[str]) -> None:
+    """`pip install` of this project: the name and the extras that are asked for exist."""
+    assert words[0] == "install", words
+    asked = [word for word in words[1:] if not word.startswith("-")]
+    assert asked, words
+    for requirement in asked:
+        match = re.fullmatch(r"(\.|[\w-]+)(?:\[([\w,]+)\])?", requirement)
+        assert match, requirement
+        assert match[1] in {".", project()["name"]}, requirement
+        extras = match[2].split(",") if match[2] else []
+        assert set(extras) <= set(project()["optional-dependencies"]), requirement
+
+
+def check_command(line: str, folder: Path) -> str:
+    """Run a command of a page, or judge it where running it would change the machine."""
+    words = shlex.split(line, comments=True)
+    if not words:
+        return ""
+    if words[0] == "make":
+        run("make", "--dry-run", *words[1:])
+    elif words[:3] == ["python", "-m", "pip"]:
+        check_install(words[3:])
+    elif words[:3] == ["python", "-m", "pybuf"]:
+        return run(sys.executable, *words[1:], cwd=folder)
+    elif words[0] == "python":
+        assert (ROOT / words[1]).is_file(), line
+    elif words[0] == "go":
+        assert words[1] in {"build", "vet", "test", "get"}, line
+    else:
+        pytest.fail(f"no rule to check this command: {line}")
+    return ""
+
+
+def test_shell_blocks_can_be_run(page: Path, tmp_path: Path) -> None:
+    all_blocks = blocks(page)
+    for i, block in enumerate(all_blocks):
+        if block.language != "sh":
+            continue
+        printed = "".join(check_command(line, tmp_path) for line in block.text.splitlines())
+        after = all_blocks[i + 1] if i + 1 < len(all_blocks) else None
+        if after and after.follows and after.language == "text":
+            assert like(after.text).fullmatch(printed), f"{page.name}:{block.line}: {printed}"
+
+
+def test_the_benchmark_runs(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), "--rounds=2"]
+    table = run(*command, "--only=memoryview", cwd=tmp_path)
+    assert re.search(r"memoryview\(buffer\) .* 1\.00  1\.00 \.\. 1\.00", table)
+
+
+# ---- links and files ---------------------------------------------------------------------
+
+
+def prose(page: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    titles = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert there.is_relative_to(ROOT), target
+        assert not anchor or anchor in anchors(there), target
+
+
+def test_the_page_of_the_code_has_a_line_for_each_file_and_no_other() -> None:
+    page = ROOT / "docs" / "layout-of-the-code.md"
+    named = re.findall(r"^- `([\w./]+)`: ", page.read_text("utf-8"), re.MULTILINE)
+    assert len(named) == len(set(named))
+    tracked = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("pyshim", "pyshim/pybuf", "pyshim/buildsys", "capi", "pybuf")
+        for path in (ROOT / folder).iterdir()
+        if path.is_file() and not path.name.endswith((".so", ".abi3.h", ".pyc"))
+    }
+    assert set(named) == tracked
+
+
+def test_lines_are_no_longer_than_a_screen(page: Path) -> None:
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        assert len(line) <= 99 or "](" in line or line.startswith("|"), f"{page.name}:{number}"

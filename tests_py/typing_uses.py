@@ -1,0 +1,168 @@
+"""Right and wrong uses for type checkers: read by mypy, run by test_typing.py.
+
+A wrong line bears the type: ignore that it needs. A checker that no longer
+finds fault with it says that the comment is not needed, which is an error.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from typing import TYPE_CHECKING, Any, Literal, assert_type
+
+import numpy as np
+
+import pybuf
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer as SupportsBuffer  # collections.abc has it from 3.12 on
+
+# ---- right: each of them runs ---------------------------------------------------
+
+
+def right_elements() -> None:
+    for dtype in ("d", "<f8", "float64", np.dtype("f8"), np.float64, float, ctypes.c_double):
+        assert_type(pybuf.zeros(3, dtype), pybuf.Buffer)
+    for plain in (bool, int, float, complex):
+        pybuf.empty(3, plain)
+    pybuf.zeros(3, np.dtype(np.int16)).cast(np.uint8).cast("B", (2, 3)).cast(ctypes.c_uint16)
+
+
+def right_shapes() -> None:
+    for shape in (3, (3,), [3, 4], (), range(2), np.int64(3)):
+        pybuf.zeros(shape, "B", order="F", align=128, source="c")
+
+
+def right_wraps() -> None:
+    block = (ctypes.c_double * 6)()
+    free: list[int] = []
+    pybuf.wrap(block, owner=block)
+    pybuf.wrap(block, (2, 3), owner=block, readonly=True, strides=(24, 8))
+    pybuf.wrap(ctypes.addressof(block), 6, "d", release=free.append)
+    pybuf.wrap(ctypes.pointer(block), 6, "d", release=free.append, owner=block)
+    pybuf.wrap(ctypes.cast(block, ctypes.c_void_p), 3, "d", unowned=True, nbytes=48, offset=24)
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    pybuf.wrap(libc.malloc(8), 8, release=libc.free)
+    pybuf.wrap(libc.malloc(8), 8, release=(libc.free, None))
+    pybuf.wrap(libc.malloc(8), 8, release=(ctypes.cast(libc.free, ctypes.c_void_p), 0))
+    assert len(free) == 2
+
+
+def right_attributes() -> None:
+    b = pybuf.copy(b"abc", order="C")
+    assert_type(b.shape, tuple[int, ...])
+    assert_type(b.format, str)
+    assert_type(b.nbytes, int)
+    assert_type(b.readonly, bool)
+    assert_type(b.source, Literal["c", "foreign"])
+    assert_type(b.close(), bool)
+    assert_type(b.close(strict=True), bool)
+
+
+def right_items() -> None:
+    with pybuf.copy(b"abc") as b:
+        assert_type(b, pybuf.Buffer)
+        assert_type(b[0], Any)
+        assert_type(b[1:], "memoryview[Any]")
+        b[0] = 1
+        b[1:] = b"de"
+        b[:] = b
+        assert_type(len(b), int)
+        assert_type(b.tobytes(), bytes)
+        list(b)
+    assert_type(pybuf.zeros(())[...], "memoryview[Any]")
+
+
+def right_views() -> None:
+    b = pybuf.zeros((2, 3), "d")
+    exporter: SupportsBuffer = b
+    memoryview(exporter)
+    array = b.numpy()
+    assert_type(array, np.ndarray[Any, np.dtype[Any]])
+    np.asarray(b)
+    np.from_dlpack(b)
+    bytes(b)
+    weakref.ref(b)
+    assert_type(b.toreadonly(), pybuf.Buffer)
+    hash(pybuf.copy(b"abc").toreadonly())
+
+
+# ---- wrong: each of them raises ---------------------------------------------------
+
+
+def wrong_element() -> None:
+    pybuf.zeros(3, object)  # type: ignore[arg-type]
+
+
+def wrong_element_none() -> None:
+    pybuf.zeros(3, None)  # type: ignore[arg-type]
+
+
+def wrong_shape_float() -> None:
+    pybuf.zeros(3.0)  # type: ignore[arg-type]
+
+
+def wrong_shape_floats() -> None:
+    pybuf.zeros((3.0, 4.0))  # type: ignore[arg-type]
+
+
+def wrong_shape_text() -> None:
+    pybuf.zeros("3")  # type: ignore[arg-type]
+
+
+def wrong_order() -> None:
+    pybuf.zeros(3, order="K")  # type: ignore[arg-type]
+
+
+def wrong_source() -> None:
+    pybuf.zeros(3, source="foreign")  # type: ignore[arg-type]
+
+
+def wrong_keyword_only() -> None:
+    pybuf.zeros(3, "B", "C")  # type: ignore[call-arg]
+
+
+def wrong_copy_of_no_exporter() -> None:
+    pybuf.copy([1, 2, 3])  # type: ignore[arg-type]
+
+
+def wrong_memory_of_nobody() -> None:
+    pybuf.wrap(4096, 8)  # type: ignore[call-overload]
+
+
+def wrong_memory_of_two_minds() -> None:
+    pybuf.wrap(4096, 8, owner="x", unowned=True)  # type: ignore[call-overload]
+
+
+def wrong_address() -> None:
+    pybuf.wrap("4096", 8, unowned=True)  # type: ignore[call-overload]
+
+
+def wrong_number_as_address() -> None:
+    pybuf.wrap(ctypes.c_int(4096), 8, unowned=True)  # type: ignore[call-overload]
+
+
+def wrong_release() -> None:
+    pybuf.wrap(4096, 8, release=4096)  # type: ignore[call-overload]
+
+
+def wrong_instance() -> None:
+    pybuf.Buffer()  # type: ignore[call-arg]
+
+
+def wrong_subclass() -> None:
+    class Mine(pybuf.Buffer):  # type: ignore[misc]
+        pass
+
+
+def wrong_attribute() -> None:
+    pybuf.zeros(3).shape = (3,)  # type: ignore[misc]
+
+
+def wrong_slice_value() -> None:
+    pybuf.zeros(3)[:] = [1, 2, 3]  # type: ignore[call-overload]
+
+
+def wrong_close() -> None:
+    pybuf.zeros(3).close(True)  # type: ignore[call-arg]
