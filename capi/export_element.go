@@ -16,6 +16,14 @@ import (
 // compile.
 var _ = [1]struct{}{}[C.PYBUF_DL_NONE-pybuf.DLPackNone]
 
+// And so the manners of reading.
+var (
+	_ = [1]struct{}{}[C.PYBUF_FORMAT-pybuf.AsFormat]
+	_ = [1]struct{}{}[C.PYBUF_TYPESTR-pybuf.AsTypestr]
+	_ = [1]struct{}{}[C.PYBUF_DTYPE-pybuf.AsElement]
+	_ = [1]struct{}{}[C.PYBUF_CTYPE-pybuf.AsCType]
+)
+
 //export pybuf_go_element
 func pybuf_go_element(spelling *C.char, length C.int64_t, how C.int32_t, out *C.pybuf_element, err *C.pybuf_text) C.int32_t {
 	return answer(err, func() error {
@@ -23,7 +31,7 @@ func pybuf_go_element(spelling *C.char, length C.int64_t, how C.int32_t, out *C.
 		if fail != nil {
 			return fail
 		}
-		e, fail := readElement(s, how)
+		e, fail := pybuf.Reading(how).Parse(s)
 		if fail == nil {
 			putElement(out, e)
 		}
@@ -32,9 +40,9 @@ func pybuf_go_element(spelling *C.char, length C.int64_t, how C.int32_t, out *C.
 }
 
 //export pybuf_go_plain
-func pybuf_go_plain(i C.int64_t, spelling *C.pybuf_text, out *C.pybuf_element) C.int32_t {
+func pybuf_go_plain(how C.int32_t, i C.int64_t, spelling *C.pybuf_text, out *C.pybuf_element) C.int32_t {
 	return answer(nil, func() error {
-		s, e, ok := pybuf.Plain(int(i))
+		s, e, ok := pybuf.Reading(how).Plain(int(i))
 		if !ok {
 			return pybuf.ErrUnknown
 		}
@@ -52,22 +60,6 @@ func getText(p *C.char, n C.int64_t) (string, error) {
 			strconv.FormatInt(int64(n), 10) + " bytes at NULL, or of fewer than 0"}
 	}
 	return unsafe.String((*byte)(unsafe.Pointer(p)), int(n)), nil
-}
-
-// readElement reads a spelling in the manner of the header.
-func readElement(s string, how C.int32_t) (pybuf.Element, error) {
-	switch how {
-	case C.PYBUF_FORMAT:
-		return pybuf.ParseFormat(s)
-	case C.PYBUF_TYPESTR:
-		return pybuf.ParseTypestr(s)
-	case C.PYBUF_DTYPE:
-		return pybuf.ParseElement(s)
-	case C.PYBUF_CTYPE:
-		return pybuf.ParseCType(s)
-	}
-	return pybuf.Element{}, &pybuf.Error{Kind: pybuf.ErrValue, Text: "there is no manner " +
-		strconv.Itoa(int(how)) + " of reading an element type"}
 }
 
 func putElement(out *C.pybuf_element, e pybuf.Element) {

@@ -56,7 +56,8 @@ enum {
     PYBUF_FORMAT = 0,  /* PEP 3118 format, as a Py_buffer carries it */
     PYBUF_TYPESTR = 1, /* array-interface typestr, "<f8" */
     PYBUF_DTYPE = 2,   /* what a user writes: PEP 3118 first, then typestr */
-    PYBUF_CTYPE = 3    /* the name of a C type, "unsigned int" */
+    PYBUF_CTYPE = 3,   /* the name of a C type, "unsigned int" */
+    PYBUF_READINGS = 4 /* how many there are */
 };
 
 /* An element type has no code of its own at this door. */
@@ -126,10 +127,11 @@ int32_t pybuf_go_version(pybuf_text *out);
 int32_t pybuf_go_element(char *spelling, int64_t len, int32_t how,
                          pybuf_element *out, pybuf_text *err);
 
-/* The i-th entry of the list of plain spellings (formats and typestrs) that
- * the shim's cache is filled with at import.
+/* The i-th entry of the list of plain spellings in the manner `how`, with which
+ * the shim's caches are filled at import.
  * Returns: PYBUF_EUNKNOWN past the end, and for i < 0. */
-int32_t pybuf_go_plain(int64_t i, pybuf_text *spelling, pybuf_element *out);
+int32_t pybuf_go_plain(int32_t how, int64_t i, pybuf_text *spelling,
+                       pybuf_element *out);
 
 /* Judges a layout, see pybuf_layout. */
 int32_t pybuf_go_layout(pybuf_layout *layout, pybuf_text *err);

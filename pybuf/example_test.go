@@ -60,11 +60,11 @@ func ExampleParseCType() {
 	// I 4 <nil>
 }
 
-func ExamplePlain() {
+func ExampleReading_Plain() {
 	var count int
 	cache := map[string]pybuf.Element{}
 	for {
-		spelling, e, ok := pybuf.Plain(count)
+		spelling, e, ok := pybuf.AsElement.Plain(count)
 		if !ok {
 			break
 		}

@@ -1,5 +1,7 @@
 package pybuf
 
+import "strconv"
+
 // ParseElement reads an element type as people write it: a PEP 3118 format if
 // it is one, else an array-interface typestr. "d" and "<f8" are the same; "c"
 // is the character of PEP 3118.
@@ -27,14 +29,40 @@ func parseElement(spelling string, native byte) (Element, *Error) {
 		` is neither a PEP 3118 format nor a typestr; write "d" or "<f8"`)
 }
 
-// Plain returns the i-th of the spellings that plain types are met under:
-// formats with a bare letter, '<' or '>', typestrs with and without their
-// order. No spelling comes twice, and ParseElement reads each of them as e.
-// ok is false past the end.
-func Plain(i int) (spelling string, e Element, ok bool) {
-	for order, letter := range plainSpellings {
+// A Reading is a manner of reading the spelling of an element type.
+type Reading int
+
+// The readings, with the function that each of them is.
+const (
+	AsFormat  Reading = iota // ParseFormat
+	AsTypestr                // ParseTypestr
+	AsElement                // ParseElement
+	AsCType                  // ParseCType
+)
+
+// Parse reads the spelling in this manner. ErrValue if there is no such one.
+func (r Reading) Parse(spelling string) (Element, error) {
+	switch r {
+	case AsFormat:
+		return ParseFormat(spelling)
+	case AsTypestr:
+		return ParseTypestr(spelling)
+	case AsElement:
+		return ParseElement(spelling)
+	case AsCType:
+		return ParseCType(spelling)
+	}
+	return Element{}, fail(ErrValue, "there is no manner ", strconv.Itoa(int(r)), " of reading an element type")
+}
+
+// Plain returns the i-th of the spellings that plain types are met under in
+// this manner: formats with a bare letter, '<' or '>', typestrs with and
+// without their order, or both, or names of C types. No spelling comes twice,
+// and Parse reads each of them as e. ok is false past the end.
+func (r Reading) Plain(i int) (spelling string, e Element, ok bool) {
+	for order, letter := range r.plainSpellings {
 		if i == 0 {
-			e, err := parseElement(order+letter, nativeOrder)
+			e, err := r.Parse(order + letter)
 			return order + letter, e, err == nil
 		}
 		i--
@@ -44,7 +72,7 @@ func Plain(i int) (spelling string, e Element, ok bool) {
 
 // plainSpellings is the sequence behind Plain, each spelling in two parts: it
 // runs once for each entry, and joins none but the one that is wanted.
-func plainSpellings(yield func(order, letter string) bool) {
+func (r Reading) plainSpellings(yield func(order, letter string) bool) {
 	each := func(orders, letters []string) bool {
 		for _, order := range orders {
 			for _, letter := range letters {
@@ -55,15 +83,26 @@ func plainSpellings(yield func(order, letter string) bool) {
 		}
 		return true
 	}
+	if r == AsCType {
+		for _, c := range cTypes {
+			if t, _ := nativeType(c.letter); t != nil && !yield("", c.name) {
+				return
+			}
+		}
+		return
+	}
 	bare, both, all := []string{""}, []string{"<", ">"}, []string{"", "<", ">"}
+	formats, typestrs := r == AsFormat || r == AsElement, r == AsTypestr || r == AsElement
 	for i := range plainTypes {
 		t := &plainTypes[i]
+		if formats && !(each(bare, t.own) && each(bare, t.other) && each(both, t.standard)) {
+			return
+		}
 		written := all
 		if t.size == 1 {
 			written = []string{"", "|"}
 		}
-		if !each(bare, t.own) || !each(bare, t.other) || !each(both, t.standard) ||
-			!each(written, []string{t.typestr}) {
+		if typestrs && !each(written, []string{t.typestr}) {
 			return
 		}
 	}

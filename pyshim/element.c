@@ -120,15 +120,15 @@ ask(State *st, const char *text, Py_ssize_t len, int how, bool *unknown)
     return element_new(st, &draft.record);
 }
 
-int
-element_fill_cache(State *st)
+static int
+fill_cache(State *st, int how, PyObject *cache)
 {
     for (int64_t i = 0;; i++) {
         Draft draft;
         char name[TEXT_CAP];
         pybuf_text spelling = room(name);
         draft_init(&draft);
-        int32_t kind = go_plain(i, &spelling, &draft.record);
+        int32_t kind = go_plain(how, i, &spelling, &draft.record);
         if (kind == PYBUF_EUNKNOWN) {
             return 0;
         }
@@ -141,12 +141,25 @@ element_fill_cache(State *st)
         if (e == NULL) {
             return -1;
         }
-        int failed = PyDict_SetItemString(st->elements, name, (PyObject *)e);
+        int failed = PyDict_SetItemString(cache, name, OBJECT(e));
         Py_DECREF(OBJECT(e));
         if (failed) {
             return -1;
         }
     }
+}
+
+int
+element_fill_caches(State *st)
+{
+    for (int how = 0; how < PYBUF_READINGS; how++) {
+        st->readings[how] = PyDict_New();
+        if (st->readings[how] == NULL ||
+            fill_cache(st, how, st->readings[how]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static Element *
@@ -166,6 +179,23 @@ remember(PyObject *dict, PyObject *key, Element *e)
         return 0;
     }
     return PyDict_SetItem(dict, key, (PyObject *)e);
+}
+
+/* A spelling that Go knows in this manner, or nobody does. Owned. */
+static Element *
+read_text(State *st, PyObject *spelling, int how)
+{
+    PyObject *cache = st->readings[how];
+    Element *e = cached(cache, spelling);
+    if (e == NULL && !PyErr_Occurred()) {
+        Py_ssize_t len;
+        const char *text = PyUnicode_AsUTF8AndSize(spelling, &len);
+        e = text == NULL ? NULL : ask(st, text, len, how, NULL);
+        if (e != NULL && remember(cache, spelling, e) < 0) {
+            Py_CLEAR(e);
+        }
+    }
+    return e;
 }
 
 PyObject *
@@ -215,20 +245,16 @@ from_numpy(State *st, PyObject *spec)
     Element *e = cached(st->by_dtype, dtype);
     if (e == NULL && !PyErr_Occurred()) {
         PyObject *typestr = PyObject_GetAttrString(dtype, "str");
-        const char *text =
-            typestr == NULL ? NULL : PyUnicode_AsUTF8AndSize(typestr, NULL);
-        if (text != NULL) {
-            e = ask(st, text, (Py_ssize_t)strlen(text), PYBUF_TYPESTR, NULL);
-            /* Types that users and NumPy's newer parts define put any text
-             * there: not malformed, for the user wrote none of it. */
-            if (e == NULL && PyErr_ExceptionMatches(PyExc_ValueError)) {
-                PyErr_Clear();
-                refuse(PyExc_TypeError, spec,
-                       "dtype={} is a type of NumPy's alone, which the "
-                       "buffer protocol cannot say");
-            }
-        }
+        e = typestr == NULL ? NULL : read_text(st, typestr, PYBUF_TYPESTR);
         Py_XDECREF(typestr);
+        /* Types that users and NumPy's newer parts define put any text there:
+         * not malformed, for the user wrote none of it. */
+        if (e == NULL && PyErr_ExceptionMatches(PyExc_ValueError)) {
+            PyErr_Clear();
+            refuse(PyExc_TypeError, spec,
+                   "dtype={} is a type of NumPy's alone, which the buffer "
+                   "protocol cannot say");
+        }
         if (e != NULL && remember(st->by_dtype, dtype, e) < 0) {
             Py_CLEAR(e);
         }
@@ -257,7 +283,8 @@ from_str(State *st, PyObject *spelling)
     if (spelling == st->last_spelling) {
         return (Element *)Py_NewRef(OBJECT(st->last_element));
     }
-    Element *e = cached(st->elements, spelling);
+    PyObject *cache = st->readings[PYBUF_DTYPE];
+    Element *e = cached(cache, spelling);
     if (e != NULL) {
         return PyUnicode_CheckExact(spelling) ? keep_last(st, spelling, e) : e;
     }
@@ -278,7 +305,7 @@ from_str(State *st, PyObject *spelling)
         e = from_numpy(st, spelling);
     }
     if (e != NULL && PyUnicode_CheckExact(spelling) &&
-        remember(st->elements, spelling, e) < 0) {
+        remember(cache, spelling, e) < 0) {
         Py_CLEAR(e);
     }
     return e;
@@ -303,31 +330,20 @@ element_from_dtype(State *st, PyObject *dtype)
 Element *
 element_from_text(State *st, const char *text, int how)
 {
-    if (how != PYBUF_FORMAT) {
-        return ask(st, text, (Py_ssize_t)strlen(text), how, NULL);
-    }
-    /* Kept apart from dtype=, which has more spellings: to an exporter "f8"
-     * is no format. */
-    PyObject *key = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text),
-                                         "surrogateescape");
-    if (key == NULL) {
-        return NULL;
-    }
-    Element *e = cached(st->formats, key);
-    if (e == NULL && !PyErr_Occurred()) {
-        e = ask(st, text, (Py_ssize_t)strlen(text), how, NULL);
-        if (e != NULL && remember(st->formats, key, e) < 0) {
-            Py_CLEAR(e);
-        }
-    }
-    Py_DECREF(key);
+    /* Exporters may write any bytes: those that are no UTF-8 are refused with
+     * the rest of what is malformed. */
+    PyObject *spelling =
+        PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+    Element *e = spelling == NULL ? NULL : read_text(st, spelling, how);
+    Py_XDECREF(spelling);
     return e;
 }
 
 Element *
 element_default(State *st)
 {
-    return (Element *)Py_XNewRef(PyDict_GetItemString(st->elements, "B"));
+    return (Element *)Py_XNewRef(
+        PyDict_GetItemString(st->readings[PYBUF_DTYPE], "B"));
 }
 
 PyObject *

@@ -65,10 +65,10 @@ go_element(const char *spelling, Py_ssize_t len, int how, pybuf_element *out,
 }
 
 int32_t
-go_plain(int64_t i, pybuf_text *spelling, pybuf_element *out)
+go_plain(int how, int64_t i, pybuf_text *spelling, pybuf_element *out)
 {
     sigset_t mask = enter();
-    return leave(mask, pybuf_go_plain(i, spelling, out));
+    return leave(mask, pybuf_go_plain(how, i, spelling, out));
 }
 
 int32_t

@@ -37,13 +37,11 @@ module_exec(PyObject *module)
 {
     State *st = PyModule_GetState(module);
     if ((st->ledger = ledger_new()) == NULL ||
-        (st->elements = PyDict_New()) == NULL ||
-        (st->formats = PyDict_New()) == NULL ||
         (st->by_dtype = PyDict_New()) == NULL ||
         add_type(module, &buffer_spec, &st->buffer_type) < 0 ||
         add_type(module, &element_spec, &st->element_type) < 0 ||
         add_type(module, &lease_spec, &st->lease_type) < 0 ||
-        element_fill_cache(st) < 0 || add_version(module) < 0) {
+        element_fill_caches(st) < 0 || add_version(module) < 0) {
         return -1;
     }
     return PyModule_AddType(module, st->buffer_type);
@@ -56,8 +54,9 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->buffer_type);
     Py_VISIT(st->element_type);
     Py_VISIT(st->lease_type);
-    Py_VISIT(st->elements);
-    Py_VISIT(st->formats);
+    for (int i = 0; i < PYBUF_READINGS; i++) {
+        Py_VISIT(st->readings[i]);
+    }
     Py_VISIT(st->by_dtype);
     Py_VISIT(st->last_spelling);
     Py_VISIT(st->last_element);
@@ -80,8 +79,9 @@ static int
 module_clear(PyObject *module)
 {
     State *st = PyModule_GetState(module);
-    Py_CLEAR(st->elements);
-    Py_CLEAR(st->formats);
+    for (int i = 0; i < PYBUF_READINGS; i++) {
+        Py_CLEAR(st->readings[i]);
+    }
     Py_CLEAR(st->by_dtype);
     Py_CLEAR(st->last_spelling);
     Py_CLEAR(st->last_element);

@@ -70,11 +70,12 @@ typedef struct {
     PyTypeObject *buffer_type;
     PyTypeObject *element_type;
     PyTypeObject *lease_type;
-    PyObject *elements;   /* dict: str, as dtype= -> Element */
-    PyObject *formats;    /* dict: str, an exporter's format -> Element */
-    PyObject *by_dtype;   /* dict: numpy.dtype -> Element */
-    PyObject *last_spelling; /* the str looked up last, and what it means */
+    /* For each way of reading (PYBUF_FORMAT...) a dict: str -> Element. They
+     * differ: "f8" is a typestr, and to an exporter no format. */
+    PyObject *readings[PYBUF_READINGS];
+    PyObject *last_spelling; /* the dtype= looked up last, and what it means */
     Element *last_element;
+    PyObject *by_dtype;   /* dict: numpy.dtype -> Element */
     PyObject *dtype_type; /* numpy.dtype, NULL until NumPy was needed */
     void **numpy_api;     /* NumPy's C function table, NULL until needed */
     bool numpy_unknown;   /* NumPy is there, its table is of no known kind */
@@ -95,7 +96,7 @@ uint64_t go_calls(void);
 int go_check(void);
 int32_t go_element(const char *spelling, Py_ssize_t len, int how,
                    pybuf_element *out, pybuf_text *err);
-int32_t go_plain(int64_t i, pybuf_text *spelling, pybuf_element *out);
+int32_t go_plain(int how, int64_t i, pybuf_text *spelling, pybuf_element *out);
 int32_t go_layout(pybuf_layout *layout, pybuf_text *err);
 int32_t go_runtime(int collect, pybuf_runtime *out);
 int32_t go_version(pybuf_text *out);
@@ -153,7 +154,7 @@ struct Element {
 };
 
 extern PyType_Spec element_spec;
-int element_fill_cache(State *st);
+int element_fill_caches(State *st);
 /* From what a user gives as dtype=. Owned. */
 Element *element_from_dtype(State *st, PyObject *dtype);
 /* From another spelling (PYBUF_FORMAT, PYBUF_TYPESTR, PYBUF_CTYPE). Owned. */

@@ -66,7 +66,7 @@ func TestElement_OtherByteOrderHasNoDLPackAndNoArrow(t *testing.T) {
 // eachPlain calls f with every entry of the list of plain spellings.
 func eachPlain(f func(spelling string, e pybuf.Element)) {
 	for i := 0; ; i++ {
-		spelling, e, ok := pybuf.Plain(i)
+		spelling, e, ok := pybuf.AsElement.Plain(i)
 		if !ok {
 			return
 		}
@@ -107,7 +107,7 @@ func TestPlain_HoldsAllThatBuffersExport(t *testing.T) {
 
 func TestPlain_EndsAndHasNothingBeforeTheFirst(t *testing.T) {
 	for _, i := range []int{-1, -1 << 63, 1000, 1<<63 - 1} {
-		spelling, e, ok := pybuf.Plain(i)
+		spelling, e, ok := pybuf.AsElement.Plain(i)
 		assert.False(t, ok)
 		assert.Empty(t, spelling)
 		assert.Zero(t, e)

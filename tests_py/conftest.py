@@ -64,7 +64,6 @@ def go_calls() -> Callable[[], int]:
     return lambda: _core._counters()["go_calls"]
 
 
-
 @pytest.fixture
 def fresh(tmp_path: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs code in an interpreter of its own; it must end well in time.

@@ -113,7 +113,6 @@ def _typestrs(p: Plain) -> Iterator[Spelling]:
 LETTERS = tuple(s for p in PLAIN for s in _letters(p))
 TYPESTRS = tuple(s for p in PLAIN for s in _typestrs(p))
 
-plain = st.sampled_from(PLAIN)
 formats = st.sampled_from(FORMATS)
 indexable_formats = st.sampled_from(INDEXABLE_FORMATS)
 
@@ -217,6 +216,13 @@ def block_of(
     return Block(layout, memory, offset, buffer)
 
 
+def counting(shape: Any = (2, 3), fmt: str = "i", **kwargs: Any) -> pybuf.Buffer:
+    """New memory whose bytes count up."""
+    b = pybuf.empty(shape, fmt, **kwargs)
+    ctypes.memmove(b.address, bytes(i % 251 for i in range(b.nbytes)), b.nbytes)
+    return b
+
+
 def indirect(rows: list[list[int]]) -> pybuf.Buffer:
     """A Buffer of C ints whose rows lie behind a table of pointers."""
     arrays = [(ctypes.c_int * len(row))(*row) for row in rows]
@@ -268,7 +274,7 @@ _numbers = st.one_of(
     st.integers(),
     st.sampled_from([10**30, -(10**30)]),
 )
-_letters_of_formats = st.text("?bBcdefghHiIlLnNopPqQstuUVwxXZTMm@=<>!^&|(){}:,.[]0123456789 ")
+letters_of_formats = st.text("?bBcdefghHiIlLnNopPqQstuUVwxXZTMm@=<>!^&|(){}:,.[]0123456789 ")
 _plain_objects: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
@@ -278,7 +284,7 @@ _plain_objects: st.SearchStrategy[Any] = st.one_of(
     st.floats(),
     st.complex_numbers(),
     st.text(max_size=8),
-    _letters_of_formats,
+    letters_of_formats,
     st.sampled_from([s.text for s in LETTERS + TYPESTRS] + ["C", "F", "c", "go", "float64"]),
     st.binary(max_size=8),
     st.binary(max_size=8).map(bytearray),

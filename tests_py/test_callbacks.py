@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ def unraisable(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     got.clear()
 
 
-# ---- once -------------------------------------------------------------------------------------
+# ---- once ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_what_a_callback_returns_is_dropped():
     assert made[0]() is None
 
 
-# ---- the exception that is on its way ------------------------------------------------------------
+# ---- the exception that is on its way --------------------------------------------------
 
 
 def _raising(_: int) -> None:
@@ -97,10 +98,8 @@ def _raising(_: int) -> None:
 
 
 def _handling(_: int) -> None:
-    try:
-        raise LookupError("handled")
-    except LookupError:
-        pass
+    with contextlib.suppress(LookupError):
+        _raising(0)
 
 
 def _looking(_: int) -> None:
@@ -143,7 +142,7 @@ def test_a_pending_exception_is_kept_through_a_chain(releases):
     assert releases == [ADDRESS]
 
 
-# ---- errors in the callback -----------------------------------------------------------------------
+# ---- errors in the callback ------------------------------------------------------------
 
 
 class Ends(BaseException):
@@ -184,7 +183,9 @@ def test_an_error_in_a_callback_goes_to_the_unraisable_hook(error, end, unraisab
     assert after["live_bytes"] == before["live_bytes"]
 
 
-@pytest.mark.parametrize("release", [lambda: None, lambda a, b: None, [].pop, object, int.from_bytes])
+@pytest.mark.parametrize(
+    "release", [lambda: None, lambda a, b: None, [].pop, object, int.from_bytes]
+)
 def test_a_callback_that_takes_no_address_goes_to_the_unraisable_hook(release, unraisable):
     assert wrapped(release).close() is True
     assert len(unraisable) == 1
@@ -217,7 +218,7 @@ def test_a_deep_recursion_in_a_callback_is_an_error_like_others(unraisable):
     assert [u[0] for u in unraisable] == [RecursionError]
 
 
-# ---- callbacks that come back ----------------------------------------------------------------------
+# ---- callbacks that come back ----------------------------------------------------------
 
 
 def test_a_callback_may_make_buffers_and_views():
@@ -331,12 +332,15 @@ def test_a_callback_may_be_a_generator_or_a_coroutine_method(releases):
     running.close()
 
 
-# ---- inspection ---------------------------------------------------------------------------------------
+# ---- inspection ------------------------------------------------------------------------
 
 
 def test_a_trace_function_sees_the_callback_and_no_more(releases):
     seen: list[str] = []
-    release: Callable[[int], None] = lambda address: releases(address)  # noqa: E731
+
+    def release(address: int) -> None:
+        releases(address)
+
     b = wrapped(release)
     old = sys.getprofile()
     sys.setprofile(lambda frame, event, arg: seen.append(event) if event == "call" else None)
@@ -344,4 +348,4 @@ def test_a_trace_function_sees_the_callback_and_no_more(releases):
         del b
     finally:
         sys.setprofile(old)
-    assert seen.count("call") == 2  # the lambda, and the fixture's __call__
+    assert seen.count("call") == 2  # this function, and the fixture's __call__

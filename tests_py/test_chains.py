@@ -1,4 +1,4 @@
-"""Buffers that own one another, in chains of any length and mixture, end without deep recursion."""
+"""Buffers that own one another, in chains of any length, end without deep recursion."""
 
 from __future__ import annotations
 

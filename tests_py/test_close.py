@@ -40,6 +40,11 @@ def wrapped(release: Callable[[int], Any], **kwargs: Any) -> pybuf.Buffer:
     return pybuf.wrap(ADDRESS, 16, release=release, **kwargs)
 
 
+def _refused(call: Callable[[], Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        call()
+
+
 #: What looks at the items and lends nothing to anybody.
 INTERNAL_USES: dict[str, Callable[[pybuf.Buffer], Any]] = {
     "nothing": lambda b: None,
@@ -60,9 +65,9 @@ INTERNAL_USES: dict[str, Callable[[pybuf.Buffer], Any]] = {
     "equal to no buffer": lambda b: b == "text",
     "sizeof": lambda b: b.__sizeof__(),
     "truth": bool,
-    "item out of range": lambda b: pytest.raises(IndexError, lambda: b[99]),
-    "item of a wrong type": lambda b: pytest.raises(TypeError, b.__setitem__, 0, "text"),
-    "hash of a writable one": lambda b: pytest.raises(ValueError, hash, b),
+    "item out of range": lambda b: _refused(lambda: b[99], IndexError),
+    "item of a wrong type": lambda b: _refused(lambda: b.__setitem__(0, "text"), TypeError),
+    "hash of a writable one": lambda b: _refused(lambda: hash(b), ValueError),
 }
 
 #: What tells somebody where the memory is, for good.
@@ -112,7 +117,7 @@ def test_a_hash_does_not_count_as_lent(releases):
     assert b.close() is True
 
 
-# ---- lent: the memory waits ---------------------------------------------------------------
+# ---- lent: the memory waits ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lend", POINTER_LENDERS.values(), ids=POINTER_LENDERS)
@@ -169,7 +174,7 @@ def test_views_made_before_close_may_be_viewed_and_split_further():
     assert a[1:3].view("u1").nbytes == memoryview(a)[1:3].nbytes == 8
 
 
-# ---- strict -----------------------------------------------------------------------------------
+# ---- strict ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lend", [None, *POINTER_LENDERS.values()])
@@ -219,7 +224,7 @@ def test_a_strict_close_that_fails_does_not_count_as_lent(releases):
     assert b.exports == 0
 
 
-# ---- again, and with ---------------------------------------------------------------------------
+# ---- again, and with -------------------------------------------------------------------
 
 
 def test_close_is_idempotent(releases):
@@ -275,7 +280,7 @@ def test_with_may_close_early(releases):
     assert releases == [ADDRESS]
 
 
-# ---- close from inside ---------------------------------------------------------------------------
+# ---- close from inside -----------------------------------------------------------------
 
 
 def test_close_inside_the_release_that_close_started_says_gone():
@@ -319,7 +324,7 @@ def test_resize_while_an_item_is_converted_does_not_move_it():
     assert b[0] == 7
 
 
-# ---- children -------------------------------------------------------------------------------------
+# ---- children --------------------------------------------------------------------------
 
 CHILDREN: dict[str, Callable[[pybuf.Buffer], pybuf.Buffer]] = {
     "cast": lambda b: b.cast("B"),
@@ -385,7 +390,7 @@ def test_a_view_of_a_child_keeps_the_memory_when_all_are_closed(releases):
     assert releases == [ADDRESS]
 
 
-# ---- any order --------------------------------------------------------------------------------------
+# ---- any order -------------------------------------------------------------------------
 
 
 @given(st.lists(st.sampled_from(["view", "array", "uncounted", "child", "drop", "close", "use"])))

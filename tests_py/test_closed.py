@@ -170,7 +170,7 @@ def test_a_closed_buffer_is_refused_in_a_list_of_others():
         np.array([pybuf.zeros(8), b])
 
 
-# ---- what stays ---------------------------------------------------------------------------
+# ---- what stays ------------------------------------------------------------------------
 
 ATTRIBUTES = {
     "shape": (2, 4),

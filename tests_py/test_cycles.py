@@ -6,7 +6,7 @@ import ctypes
 import gc
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ class Library:
 FREED = (ADDRESS, "library", 7, True)
 
 
-# ---- the callback of a cycle ---------------------------------------------------------------
+# ---- the callback of a cycle -----------------------------------------------------------
 
 
 def test_a_method_as_callback_finds_its_object_whole_when_the_cycle_is_collected():
@@ -129,6 +129,13 @@ def test_a_buffer_owned_by_another_in_the_cycle_is_released_after_it():
     assert sorted(log) == ["inner", "outer"]
 
 
+def _closure(node: Any) -> Callable[[int], None]:
+    def release(address: int) -> None:
+        node.call(address)
+
+    return release
+
+
 @pytest.mark.parametrize("through", ["owner", "closure", "default", "partial", "child"])
 def test_cycles_by_any_road_are_collected(through, releases):
     class Node:
@@ -140,7 +147,7 @@ def test_cycles_by_any_road_are_collected(through, releases):
     if through == "owner":
         node.buf = pybuf.wrap(ADDRESS, 16, owner=node, release=releases)
     elif through == "closure":
-        node.buf = pybuf.wrap(ADDRESS, 16, release=(lambda cell: lambda a: cell.call(a))(node))
+        node.buf = pybuf.wrap(ADDRESS, 16, release=_closure(node))
     elif through == "default":
         node.buf = pybuf.wrap(ADDRESS, 16, release=lambda a, n=node: n.call(a))
     elif through == "partial":
@@ -225,7 +232,7 @@ def test_no_function_is_called_that_the_collector_took_apart(thunk, view, fresh)
         assert done.stdout == "50\n"
 
 
-# ---- views inside the garbage ------------------------------------------------------------------
+# ---- views inside the garbage ----------------------------------------------------------
 
 
 def test_a_view_in_the_cycle_of_its_own_callback_is_never_left_on_freed_memory():
@@ -297,7 +304,7 @@ def test_a_cycle_through_an_array_is_kept_until_it_is_broken(releases):
     assert releases == [ADDRESS]
 
 
-# ---- __del__ and resurrection ---------------------------------------------------------------------
+# ---- __del__ and resurrection ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("buffer_first", [False, True])
@@ -330,12 +337,12 @@ RESURRECTED: list[Any] = []
     "keep",
     [
         lambda buf: buf,
-        lambda buf: memoryview(buf),
-        lambda buf: np.asarray(buf),
+        memoryview,
+        np.asarray,
         lambda buf: buf.numpy(),
         lambda buf: np.ndarray(16, "B", buffer=buf),
         lambda buf: buf.toreadonly(),
-        lambda buf: iter(buf),
+        iter,
     ],
     ids=["Buffer", "memoryview", "asarray", "numpy", "ndarray(buffer=)", "child", "iterator"],
 )
@@ -383,7 +390,7 @@ def test_an_object_that_its_del_brings_back_still_works(unraisable):
     assert log == [FREED]
 
 
-# ---- what the collector sees --------------------------------------------------------------------------
+# ---- what the collector sees -----------------------------------------------------------
 
 
 def test_a_buffer_that_holds_no_object_is_not_tracked():

@@ -9,100 +9,20 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from demo_runs import DEMO, Run, ask, cells, environ, fill, kinds, numbers, refusal, runner, told
 
 pytest.importorskip("numpy")
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-STRICT = ("-X", "dev", "-W", "error")
 HEADER = r"header +([\d,]+) pages of ([\d,]+) bytes, text in UTF-8"
 PAGE_SIZES = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs `python -m pybuf` with arguments, or a program in its place."""
-
-    def run(*args: Any, program: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
-        code = ("-c", program) if program else ("-m", "pybuf")
-        return subprocess.run(
-            [sys.executable, *STRICT, *code, *map(os.fspath, args)],
-            capture_output=True,
-            encoding="utf-8",
-            cwd=tmp_path,
-            timeout=60,
-            check=False,
-            **{"env": os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}} | options,
-        )
-
-    return run
-
-
-def told(done: subprocess.CompletedProcess[str]) -> str:
-    """The output of a run that went well."""
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def refusal(done: subprocess.CompletedProcess[str]) -> str:
-    """The sentence of a run that was refused."""
-    assert done.returncode == 1, done
-    assert done.stdout == ""
-    sentence = done.stderr
-    assert sentence.endswith("\n")
-    assert "Traceback" not in sentence
-    return sentence
-
-
-def numbers(pattern: str, text: str) -> list[int]:
-    found = re.search(pattern, text)
-    assert found, (pattern, text)
-    return [int(group.replace(",", "")) for group in found.groups()]
-
-
-def kinds(text: str) -> dict[str, int]:
-    """The table of pages: name -> pages."""
-    row = r"^ +([a-z][a-z ]+?) +([\d,]+)  [█# ]*(?:[\d,]+ cells)?$"
-    rows = re.findall(row, text, re.MULTILINE)
-    return {name: int(pages.replace(",", "")) for name, pages in rows}
-
-
-def cells(text: str, kind: str) -> int:
-    return numbers(rf"{kind} .* ([\d,]+) cells", text)[0]
-
-
-def fill(path: Path, *settings: str, rows: int = 3000) -> None:
-    """A database with an index, overflow pages and, mostly, a freelist."""
-    with sqlite3.connect(path) as connection:
-        for setting in settings:
-            connection.execute(f"PRAGMA {setting}").fetchall()
-        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)")
-        connection.execute("CREATE INDEX by_name ON t (name)")
-        connection.execute("CREATE TABLE long (body BLOB)")
-        names = ((f"name {i * 7919 % rows}",) for i in range(rows))
-        connection.executemany("INSERT INTO t (name) VALUES (?)", names)
-        connection.executemany("INSERT INTO long VALUES (?)", [(bytes(200_000),)] * 3)
-        connection.execute("DELETE FROM t WHERE id BETWEEN 1000 AND 2500")
-        connection.execute("DELETE FROM long WHERE rowid = 2")
-    connection.close()
-
-
-def ask(path: Path, sql: str) -> int:
-    connection = sqlite3.connect(path)
-    try:
-        return int(connection.execute(sql).fetchone()[0])
-    finally:
-        connection.close()
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return runner(tmp_path)
 
 
 # ---- numbers that are true ------------------------------------------------------
@@ -174,7 +94,7 @@ def test_what_was_not_lent_goes_at_the_end_of_with_and_what_was_lent_later(run: 
 
 
 def test_strict_close_names_the_view_and_then_succeeds(run: Run) -> None:
-    text = told(run("demo", env=os.environ | {"COLUMNS": "100"}))
+    text = told(run("demo", env=environ(COLUMNS="100")))
     third = text[text.index("3. close(") :]
     assert re.search(r"refused +BufferError: .*1 view ", third)
     assert third.rstrip().endswith("deleted: SQLite has 0 bytes in use")
@@ -191,6 +111,10 @@ def test_a_database_of_one_page_is_enough(run: Run, tmp_path: Path) -> None:
 
 
 # ---- the file stays as it is ------------------------------------------------------
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("settings", [(), ("journal_mode = WAL",), ("auto_vacuum = FULL",)])
@@ -244,121 +168,32 @@ def test_a_name_that_cannot_be_printed_is_escaped(run: Run, tmp_path: Path, name
     assert "\x1b" not in text
 
 
-# ---- refusals: sentences on stderr ----------------------------------------------------
+def test_a_name_that_the_output_cannot_say_is_escaped(run: Run, tmp_path: Path) -> None:
+    fill(tmp_path / "é.db", rows=10)
+    assert "\\xe9.db" in told(run("demo", "é.db", env=environ(PYTHONIOENCODING="ascii")))
+    missing = run("demo", "ö.db", env=environ(PYTHONIOENCODING="ascii:strict"))
+    assert "\\xf6.db cannot be read" in refusal(missing)
 
 
-def test_a_file_that_is_missing(run: Run) -> None:
-    assert (
-        refusal(run("demo", "none.db")) == "none.db cannot be read: No such file or directory.\n"
-    )
+# ---- with another SQLite, another pybuf
 
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "is empty"),
-        (b"not a database, but long enough to be looked at\n" * 100, "is not an SQLite database"),
-        (bytes(range(256)) * 64, "or it is an encrypted one"),
-        (b"SQLite format 3\0" + bytes(84), "is not an SQLite database"),
-    ],
-)
-def test_a_file_that_is_no_database(
-    run: Run, tmp_path: Path, content: bytes, sentence: str
-) -> None:
-    (tmp_path / "a.db").write_bytes(content)
-    assert sentence in refusal(run("demo", "a.db"))
-
-
-def test_a_folder_and_a_pipe(run: Run, tmp_path: Path) -> None:
-    assert "is a folder" in refusal(run("demo", "."))
-    os.mkfifo(tmp_path / "pipe")
-    assert "no regular file" in refusal(run("demo", "pipe"))
-
-
-def test_a_database_that_was_cut_off(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    fill(path)
-    os.truncate(path, 9000)
-    assert "is a damaged database" in refusal(run("demo", path))
-
-
-def test_a_database_with_a_damaged_freelist(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    fill(path)
-    content = bytearray(path.read_bytes())
-    content[32:36] = (2).to_bytes(4, "big")  # page 2 is no trunk of a freelist
-    content[4096:4104] = b"\0\0\0\2\xff\xff\xff\xff"
-    path.write_bytes(content)
-    done = run("demo", path)
-    assert done.returncode == 1
-    assert "freelist of this database is damaged" in done.stderr
-
-
-def test_a_database_that_is_locked(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    fill(path)
-    writer = sqlite3.connect(path, isolation_level=None)
-    try:
-        writer.execute("BEGIN EXCLUSIVE")
-        assert "is locked by another program" in refusal(run("demo", path))
-    finally:
-        writer.close()
-
-
-def test_a_write_ahead_log_for_which_no_index_can_be_made(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    fill(path, "journal_mode = WAL", rows=10)
-    writer = sqlite3.connect(path)
-    with writer:
-        writer.execute("DELETE FROM t")
-    copy = tmp_path / "b.db"
-    for end in ("", "-wal"):  # as a crash leaves them
-        (tmp_path / f"b.db{end}").write_bytes((tmp_path / f"a.db{end}").read_bytes())
-    writer.close()
-    (tmp_path / "b.db-shm").symlink_to("b.db-shm")  # nobody can open that
-    assert "-shm file" in refusal(run("demo", copy))
-
-
-def test_a_database_above_the_memory_that_can_be_had(run: Run, tmp_path: Path) -> None:
-    path = tmp_path / "a.db"
-    fill(path, "page_size = 65536", rows=10)
-    content = bytearray(path.read_bytes())
-    content[28:32] = (3 << 14).to_bytes(4, "big")  # pages: 3 GiB
-    path.write_bytes(content)
-    os.truncate(path, 3 << 30)  # a hole: it takes no room on the disk
-    sentence = refusal(run("demo", path))
-    assert "3,221,225,472 bytes" in sentence
-    assert "not enough memory" in sentence
-
-
-DEMO = """
-import runpy, sys
-sys.argv[0] = "pybuf"
-runpy.run_module("pybuf", run_name="__main__", alter_sys=True)
+NO_COUNT = """
+import ctypes, pybuf._demo_sqlite as s
+lib = ctypes.CDLL(next(iter(s.candidates())))
+assert lib.sqlite3_config(9, 0) == 0
 """
 
 
-def test_without_numpy_it_says_how_to_get_it(run: Run) -> None:
-    sentence = refusal(run("demo", program="import sys; sys.modules['numpy'] = None" + DEMO))
-    assert "python -m pip install numpy" in sentence
-
-
-@pytest.mark.parametrize(
-    ("library", "sentence"),
-    [("libnone.so.0", "there is no libsqlite3 here"), ("libc.so.6", "has no sqlite3_serialize")],
-)
-def test_without_a_fitting_sqlite_it_says_so(run: Run, library: str, sentence: str) -> None:
-    patch = f"import pybuf._demo_sqlite as s; s.candidates = lambda: [{library!r}]"
-    assert sentence in refusal(run("demo", program=patch + DEMO))
+def test_an_sqlite_that_keeps_no_count_is_told_to_if_it_still_listens(run: Run) -> None:
+    text = told(run("demo", program=NO_COUNT + DEMO))
+    assert numbers(r"sqlite3_free\(\) took ([\d,]+) back", text)[0] > 0
+    assert "to keep no count" not in text
 
 
 def test_an_sqlite_that_keeps_no_count_is_believed_nothing(run: Run) -> None:
-    early = """
-import ctypes, pybuf._demo_sqlite as s
-lib = ctypes.CDLL(next(iter(s.candidates())))
-assert lib.sqlite3_config(9, 0) == 0 and lib.sqlite3_initialize() == 0
-"""
-    assert "to keep no count of its memory" in told(run("demo", program=early + DEMO))
+    in_use = "assert lib.sqlite3_initialize() == 0"
+    text = told(run("demo", program=NO_COUNT + in_use + DEMO))
+    assert "to keep no count of its memory" in text
 
 
 def test_a_copy_would_be_noticed(run: Run) -> None:
@@ -373,10 +208,3 @@ d.wrap = copying
     done = run("demo", program=patch + DEMO)
     assert done.returncode == 1
     assert "NumPy has a copy" in done.stderr
-
-
-@pytest.mark.parametrize("args", [("bogus",), ("demo", "a", "b"), ("--bogus",)])
-def test_a_wrong_command_line_ends_with_status_2(run: Run, args: tuple[str, ...]) -> None:
-    done = run(*args)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "usage: python -m pybuf" in done.stderr

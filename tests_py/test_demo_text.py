@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import re
 import struct
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pybuf._terminal import Printer
 
 import pybuf
 from pybuf import _core
@@ -110,6 +112,33 @@ def test_the_demo_is_as_wide_as_the_terminal_and_no_wider_than_is_read_well(
     longest = max(map(len, text.splitlines()))
     assert longest <= min(columns, 100)
     assert columns < 80 or longest > 70
+
+
+def printer(monkeypatch: pytest.MonkeyPatch, columns: int) -> Printer:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    return Printer(io.StringIO())
+
+
+def test_long_sentences_are_broken_even_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = printer(monkeypatch, 400)
+    out.item("label", "word " * 100)
+    assert isinstance(out.stream, io.StringIO)
+    lines = out.stream.getvalue().splitlines()
+    assert {line.index("word") for line in lines} == {12}
+    assert 90 < max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_something_is_never_shown_as_no_bar(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    out = printer(monkeypatch, columns)
+    out.bars([("many", 1_000_000, ""), ("one", 1, "x"), ("none", 0, "")])
+    assert isinstance(out.stream, io.StringIO)
+    many, one, none = out.stream.getvalue().splitlines()
+    assert (one.count("#"), none.count("#")) == (1, 0)
+    assert many.count("#") > 7
+    assert len(one) <= columns
 
 
 def test_a_tiny_terminal_gets_lines_of_40_columns(terminal: Terminal) -> None:

@@ -60,7 +60,7 @@ MAKE = """
         "asarray": np.asarray,
         "numpy": lambda b: b.numpy()[::2],
         "uncounted": lambda b: np.ndarray(16, "B", buffer=b),
-        "interface": lambda b: type("I", (), {"b": b, "__array_interface__": b.__array_interface__})(),
+        "interface": lambda b: (b, b.__array_interface__),
         "child": lambda b: b.toreadonly().cast("i"),
         "capsule": lambda b: b.__dlpack__(),
         "versioned": lambda b: b.__dlpack__(max_version=(1, 0)),
@@ -212,7 +212,9 @@ def test_the_interpreter_ends_well_with_thunks_alive(place: str, fresh: Fresh):
 def test_python_releases_run_at_the_end_for_what_a_main_module_held(fresh: Fresh):
     """Globals of the main module end while Python still runs, and so do the releases."""
     told = fresh(_program(""), KINDS, BUFFERS).stdout.split()
-    assert sorted(told) == sorted(f"{k}-{h}" for k in ("called", "method") for h in BUFFERS.split())
+    assert sorted(told) == sorted(
+        f"{k}-{h}" for k in ("called", "method") for h in BUFFERS.split()
+    )
 
 
 def test_native_releases_run_at_the_end(fresh: Fresh, tmp_path):
@@ -298,7 +300,9 @@ def test_callbacks_run_once_when_atexit_closes_what_is_alive(fresh: Fresh):
     assert done.stdout == "[True, True, False] 2\n"
 
 
-@pytest.mark.parametrize("leave", ["os._exit(0)", "sys.exit(0)", "raise SystemExit", "exec('quit()')"])
+@pytest.mark.parametrize(
+    "leave", ["os._exit(0)", "sys.exit(0)", "raise SystemExit", "exec('quit()')"]
+)
 def test_every_way_to_leave_ends_well(leave: str, fresh: Fresh):
     fresh(_program(leave), KINDS, HOLDERS)
 

@@ -285,6 +285,13 @@ def test_hash_answers_as_memoryview_does(pair):
     assert outcome(hash, b) == outcome(hash, memoryview(b)) == outcome(hash, m)
 
 
+@pytest.mark.parametrize("fmt", "bBc?hd")
+def test_bytes_and_characters_have_a_hash_and_other_items_none(fmt):
+    b = pybuf.zeros((2, 3), fmt).toreadonly()
+    expected = hash(bytes(6)) if fmt in "bBc" else ValueError
+    assert outcome(hash, b) == outcome(hash, memoryview(b)) == expected
+
+
 def test_equal_buffers_and_bytes_have_equal_hashes():
     b = pybuf.copy(b"abc").toreadonly()
     assert hash(b) == hash(b"abc") == hash(copy.copy(b))

@@ -97,10 +97,22 @@ def test_c_multiplies_a_shape_as_go_judges_its_strides(fmt, shape):
         )
 
 
-@given(fmt=s.formats, shape=s.any_shapes, data=st.data())
-def test_go_judges_strides_as_arithmetic_does(fmt, shape, data):
+def strided(draw: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     stride = st.one_of(st.integers(-40, 40), s.huge, s.huge.map(lambda n: -n - 1))
-    strides = tuple(data.draw(stride) for _ in shape)
+    shape = draw(s.any_shapes)
+    return shape, tuple(draw(stride) for _ in shape)
+
+
+@given(fmt=s.formats, layout=st.composite(strided)())
+@example(fmt="B", layout=((2, 2), (2**62, -(2**62))))  # neither side is too long, both are
+@example(fmt="B", layout=((2, 2), (2**62, -(2**62) + 2)))
+@example(fmt="d", layout=((2,), (2**63 - 1,)))
+@example(fmt="B", layout=((2,), (-(2**63),)))
+@example(fmt="B", layout=((2,), (-(2**63) + 2,)))
+@example(fmt="B", layout=((1, 0), (-(2**63), 2**63 - 1)))  # steps that nobody takes
+@example(fmt="d", layout=((2**31, 2**31), (2**40, 0)))
+def test_go_judges_strides_as_arithmetic_does(fmt, layout):
+    shape, strides = layout
     assert_same(
         wrapped(shape, fmt, strides=strides), oracle.judge(s.ITEMSIZE[fmt], shape, strides)
     )

@@ -109,7 +109,7 @@ def test_views_see_one_memory():
     assert buffer.tolist() == m.tolist() == a.tolist() == n.tolist() == w.tolist() == expected
 
 
-# ---- consumers for the length of one call ----------------------------------------
+# ---- consumers for the length of one call ----------------------------------------------
 
 
 def _through_a_socket(b: pybuf.Buffer) -> None:
@@ -179,7 +179,7 @@ def test_a_consumer_for_one_call_may_use_a_view(use: Callable[[Any], Any]):
     assert freed() == 1
 
 
-# ---- pyarrow ------------------------------------------------------------------------
+# ---- pyarrow ---------------------------------------------------------------------------
 
 
 def test_pyarrow_keeps_the_memory_of_its_buffers_and_arrays():
@@ -204,7 +204,7 @@ def test_pyarrow_takes_empty_memory():
     assert pa.py_buffer(pybuf.wrap(0, 0, unowned=True)).size == 0
 
 
-# ---- which thread -------------------------------------------------------------------
+# ---- which thread ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("consume", [np.asarray, memoryview, lambda b: np.ndarray(64, "B", b)])

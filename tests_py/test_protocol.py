@@ -262,15 +262,6 @@ def test_what_a_request_was_answered_stays_true_whatever_happens_to_the_buffer()
         assert after == pointers
 
 
-def test_no_attribute_of_the_layout_can_be_set():
-    b = pybuf.zeros((2, 3), "d")
-    for name in ("shape", "strides", "suboffsets", "format", "readonly", "itemsize", "ndim"):
-        with pytest.raises(AttributeError):
-            setattr(b, name, getattr(b, name))
-        with pytest.raises(AttributeError):
-            delattr(b, name)
-
-
 def test_two_requests_see_the_same_shape_and_memory():
     b = pybuf.zeros((2, 3), "d")
     assert pb.ask(b, pb.FULL_RO) == pb.ask(b, pb.FULL_RO) == pb.ask(b, pb.FULL)

@@ -90,3 +90,18 @@ def test_types_stay_precise_for_a_user_without_numpy(mypy: Callable[..., str]) -
     # a stub of somebody else.
     options = ("--no-site-packages", "--disable-error-code=import-not-found")
     assert mypy(*options, "-c", WITHOUT_NUMPY) == ""
+
+
+@pytest.mark.build
+def test_the_stub_says_what_the_module_has(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    settings = tmp_path / "mypy.ini"
+    settings.write_text(f"[mypy]\nmypy_path = {ROOT / 'pyshim'}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "--mypy-config-file", str(settings), "pybuf"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

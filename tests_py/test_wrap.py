@@ -43,13 +43,13 @@ class Index:
 
 
 def capsule(address: int, name: bytes | None = None) -> Any:
-    new = ctypes.PYFUNCTYPE(
-        ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
-    )(("PyCapsule_New", ctypes.pythonapi))
+    new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(
+        ("PyCapsule_New", ctypes.pythonapi)
+    )
     return new(address, name, None)
 
 
-# ---- forms of an address --------------------------------------------------------------
+# ---- forms of an address ---------------------------------------------------------------
 
 FORMS: dict[str, Callable[[], Any]] = {
     "int": lambda: ADDRESS,
@@ -214,7 +214,11 @@ def test_shape_and_dtype_of_an_array_can_be_overruled():
     array = (ctypes.c_int * 6)(*range(6))
     assert pybuf.wrap(array, (2, 3), owner=array).tolist() == [[0, 1, 2], [3, 4, 5]]
     assert pybuf.wrap(array, dtype="I", owner=array).format == "I"
-    assert pybuf.wrap(array, (3,), "q", owner=array).tolist() == [1 << 32, 2 | 3 << 32, 4 | 5 << 32]
+    assert pybuf.wrap(array, (3,), "q", owner=array).tolist() == [
+        1 << 32,
+        2 | 3 << 32,
+        4 | 5 << 32,
+    ]
 
 
 def test_a_dtype_of_another_size_needs_a_shape_too():
@@ -234,7 +238,7 @@ def test_a_pointer_without_a_dtype_means_bytes():
     assert (b.format, b.nbytes) == ("B", 8)
 
 
-# ---- who sees to the memory -----------------------------------------------------------
+# ---- who sees to the memory ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("nobody", [{}, {"owner": None}, {"release": None}, {"unowned": False}])
@@ -330,7 +334,7 @@ def test_read_only_memory_is_refused_to_writers():
         b[0] = 1
 
 
-# ---- against NumPy ----------------------------------------------------------------------
+# ---- against NumPy ---------------------------------------------------------------------
 
 
 @given(
@@ -347,7 +351,7 @@ def test_a_layout_in_a_bounded_block_is_what_numpy_says(dims, offset, dtype):
     try:
         expected = np.ndarray(shape, dtype, SOURCE, offset, strides)
     except (ValueError, TypeError):
-        with pytest.raises(ValueError, match="wrap|stride"):
+        with pytest.raises(ValueError, match=r"wrap|stride"):
             pybuf.wrap(ADDRESS, shape, dtype, **asked)
         return
     b = pybuf.wrap(ADDRESS, shape, dtype, **asked)

@@ -27,9 +27,9 @@ ADDRESS = ctypes.addressof(SOURCE)
 
 
 def capsule(address: int) -> Any:
-    new = ctypes.PYFUNCTYPE(
-        ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
-    )(("PyCapsule_New", ctypes.pythonapi))
+    new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)(
+        ("PyCapsule_New", ctypes.pythonapi)
+    )
     return new(address, None, None)
 
 
@@ -42,7 +42,7 @@ class Calls(list[tuple[Any, ...]]):
         self.pointer = ctypes.cast(self.function, ctypes.c_void_p).value
 
 
-# ---- callables ----------------------------------------------------------------------------
+# ---- callables -------------------------------------------------------------------------
 
 
 class Pool:
@@ -61,7 +61,7 @@ class Pool:
         lambda pool: pool,
         lambda pool: pool.give_back,
         lambda pool: pool.back.append,
-        lambda pool: lambda address: pool.back.append(address),
+        lambda pool: lambda address: pool.give_back(address) or None,
         lambda pool: partial(Pool.give_back, pool),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_callable_gets_the_address_that_was_given():
     assert pool.back == [ADDRESS, ADDRESS, ADDRESS, ADDRESS + 12, 0]
 
 
-# ---- native functions -----------------------------------------------------------------------
+# ---- native functions ------------------------------------------------------------------
 
 POINTERS: dict[str, Callable[[Calls], Any]] = {
     "ctypes function": lambda calls: calls.function,
@@ -196,7 +196,7 @@ def test_a_function_that_needs_the_interpreter_lock_may_be_native():
     del view
 
 
-# ---- what is kept alive -----------------------------------------------------------------------
+# ---- what is kept alive ----------------------------------------------------------------
 
 
 def test_a_thunk_lives_as_long_as_its_buffer():
@@ -237,7 +237,7 @@ def test_a_cffi_handle_as_arg_brings_any_object_back():
     assert found == [4]
 
 
-# ---- what is refused ---------------------------------------------------------------------------
+# ---- what is refused -------------------------------------------------------------------
 
 WRONG: dict[str, tuple[Any, type[Exception]]] = {
     "int": (0x1000, TypeError),
@@ -296,7 +296,7 @@ def test_a_function_of_a_compiled_cffi_library_is_refused_and_its_address_taken(
     assert module.lib.given_back == 9
 
 
-# ---- a wrap that fails --------------------------------------------------------------------------
+# ---- a wrap that fails -----------------------------------------------------------------
 
 FAILURES: dict[str, tuple[dict[str, Any], type[Exception]]] = {
     "negative shape": ({"shape": -1}, ValueError),

@@ -106,6 +106,8 @@ def _status(main: Callable[[], int]) -> int:
     try:
         return main()
     except Refusal as refusal:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # what was said before comes before
         print(refusal, file=sys.stderr)
         return 1
     except SystemExit as end:  # argparse's

@@ -34,7 +34,7 @@ one_round(void)
 
     char data[16];
     pybuf_text text = {data, sizeof(data), -1};
-    CHECK(pybuf_go_plain(3, &text, element_init(&e)) == PYBUF_OK);
+    CHECK(pybuf_go_plain(PYBUF_DTYPE, 3, &text, element_init(&e)) == PYBUF_OK);
     CHECK(pybuf_go_version(&text) == PYBUF_OK);
     int64_t abi[4];
     CHECK(pybuf_go_abi(abi) == PYBUF_OK);
