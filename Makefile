@@ -86,10 +86,8 @@ wheel: $(VENV)/.tools-test ## build the wheel into dist/
 	@ls -l dist
 
 .PHONY: bench
-bench: setup $(VENV)/.tools-bench ## run the programs benchmarks/bench_*.py and the Go benchmarks
-	@for program in $(sort $(wildcard benchmarks/bench_*.py)); do \
-		echo "$$program"; $(PY) "$$program"; done
-	go test -run '^$$' -bench . -benchmem ./...
+bench: setup $(VENV)/.tools-bench ## time pybuf beside NumPy, ctypes and others
+	$(PY) benchmarks/run.py
 
 .PHONY: clean
 clean: ## remove all that was made here

@@ -80,6 +80,7 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
     b->element = NULL;
     b->ledger = NULL;
     b->mem = (Memory){.release = RELEASE_GONE};
+    b->root = b;
     b->exports = 0;
     b->lends = 0;
     b->lends_traversed = 0;
@@ -95,6 +96,7 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
     }
     b->element = (Element *)Py_NewRef(OBJECT(e));
     b->mem = *mem;
+    b->root = mem->release == RELEASE_PARENT ? ((Buffer *)mem->owner)->root : b;
     b->ledger = st->ledger;
     b->ledger->made++;
     b->ledger->live_bytes += mem->block_size;
@@ -129,6 +131,7 @@ leave_parent(Buffer *b)
     }
     bool gone = Py_REFCNT(above) == 1;
     give_back(b);
+    b->root = b;
     b->mem.release = gone ? RELEASE_GONE : RELEASE_LEFT;
 }
 
@@ -229,23 +232,12 @@ buffer_finalize(PyObject *self)
 
 /* ---- lending --------------------------------------------------------------- */
 
-/* The Buffer that this one is a view of, or NULL. */
-static Buffer *
-parent_of(const Buffer *b)
-{
-    return b->mem.release == RELEASE_PARENT ? (Buffer *)b->mem.owner : NULL;
-}
-
 bool
 buffer_is_gone(const Buffer *b)
 {
     /* A parent's close() leaves its views alone; its finalizer does not. */
-    const Buffer *root = b;
-    while (parent_of(root) != NULL) {
-        root = parent_of(root);
-    }
-    return root->mem.release == RELEASE_GONE ||
-           root->mem.release == RELEASE_LEFT;
+    return b->root->mem.release == RELEASE_GONE ||
+           b->mem.release == RELEASE_LEFT;
 }
 
 bool
@@ -266,30 +258,39 @@ buffer_open(Buffer *b)
     return 0;
 }
 
+/* Views and pointers count where they were taken and where the memory is
+ * owned; what lies between is kept by its own children. */
+
 void
 buffer_lend(Buffer *b)
 {
     b->exports++;
-    for (; b != NULL; b = parent_of(b)) {
-        b->views++;
-        b->lends++;
-    }
+    b->root->views++;
+    buffer_lend_pointer(b);
 }
 
 void
 buffer_unlend(Buffer *b)
 {
     b->exports--;
-    for (; b != NULL; b = parent_of(b)) {
-        b->views--;
+    b->root->views--;
+}
+
+void
+buffer_lend_pointer(Buffer *b)
+{
+    b->lends++;
+    if (b->root != b) {
+        b->root->lends++;
     }
 }
 
 void
-buffer_unlend_traces(Buffer *b)
+buffer_unlend_pointer(Buffer *b)
 {
-    for (; b != NULL; b = parent_of(b)) {
-        b->lends--;
+    b->lends--;
+    if (b->root != b) {
+        b->root->lends--;
     }
 }
 
@@ -309,9 +310,7 @@ buffer_unlend_child(Buffer *parent)
 PyObject *
 buffer_address(Buffer *b)
 {
-    for (Buffer *each = b; each != NULL; each = parent_of(each)) {
-        each->lends++;
-    }
+    buffer_lend_pointer(b);
     return PyLong_FromVoidPtr(b->mem.data);
 }
 

@@ -16,7 +16,7 @@ end_view(Buffer *b, PyObject *view, uint64_t lends_before)
         PyErr_Clear(); /* it has views of its own, and stays with them */
     }
     else if (b->lends == lends_before + 1) {
-        buffer_unlend_traces(b);
+        buffer_unlend_pointer(b);
     }
     Py_XDECREF(done);
     Py_DECREF(view);
@@ -185,7 +185,7 @@ items_as_bytes(Buffer *b)
         Py_CLEAR(bytes);
     }
     PyBuffer_Release(&view);
-    buffer_unlend_traces(b);
+    buffer_unlend_pointer(b);
     return bytes;
 }
 

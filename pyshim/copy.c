@@ -78,7 +78,7 @@ copy_of(State *st, PyObject *src, char order, Py_ssize_t align)
     Buffer *b = copy_view(st, &view, order, align);
     PyBuffer_Release(&view);
     if (ours != NULL && ours->lends == lends + 1) {
-        buffer_unlend_traces(ours); /* the view was our own, and is gone */
+        buffer_unlend_pointer(ours); /* the view was our own, and is gone */
     }
     return b;
 }

@@ -221,9 +221,11 @@ typedef struct {
 
 #define INLINE_DIMS 6
 
-typedef struct {
+typedef struct Buffer {
     PyObject_HEAD
     Memory mem;
+    struct Buffer *root; /* borrowed: whose memory it is; itself, or with
+                          * RELEASE_PARENT the end of the chain of owners */
     Element *element;  /* owned */
     Py_ssize_t nbytes; /* bytes of all elements */
     Py_ssize_t *shape; /* into inline_dims, or malloc'd: see buffer_set_dims */
@@ -235,8 +237,8 @@ typedef struct {
     bool closed;
     bool finalize_spent; /* the collector came, and a view was alive */
     Py_ssize_t exports;  /* what reports its end and has not yet ended */
-    Py_ssize_t views;    /* exports to others than Buffers, those of the
-                          * Buffers that are views of this one included */
+    Py_ssize_t views;    /* exports to others than Buffers; at a root those of
+                          * the Buffers that are views of it, too */
     uint64_t lends;      /* exports and pointers ever handed out, likewise */
     uint64_t lends_traversed; /* lends when the collector last came by */
     Ledger *ledger;     /* of the interpreter; outlives this */
@@ -264,8 +266,10 @@ int buffer_open(Buffer *b);
 void buffer_lend(Buffer *b);
 /* One view has ended. */
 void buffer_unlend(Buffer *b);
-/* Takes back that a view or pointer was ever lent: none of it is left. */
-void buffer_unlend_traces(Buffer *b);
+/* A pointer was handed out, which nobody gives back. */
+void buffer_lend_pointer(Buffer *b);
+/* Takes back that it was ever lent: a view was our own, or nobody has it. */
+void buffer_unlend_pointer(Buffer *b);
 /* Another Buffer becomes, or ends as, a view of this one. */
 void buffer_lend_child(Buffer *parent);
 void buffer_unlend_child(Buffer *parent);

@@ -17,6 +17,9 @@ import py_buffer
 
 import pybuf
 
+# Its arrays over unversioned capsules are read-only.
+NUMPY_SPEAKS_VERSIONED_DLPACK = np.lib.NumpyVersion(np.__version__) >= "2.1.0"
+
 NATIVE, SWAPPED = "<>" if sys.byteorder == "little" else "><"
 
 

@@ -1,0 +1,183 @@
+"""Objects that __del__ brings back from a collection, and what the collector is told."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from blocks import libc, malloc
+
+import pybuf
+
+BLOCK = (ctypes.c_char * 16)(*b"0123456789abcdef")
+ADDRESS = ctypes.addressof(BLOCK)
+
+
+@pytest.fixture(autouse=True)
+def _only_explicit_collections() -> Iterator[None]:
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    got: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda u: got.append(repr(u.exc_value)))
+    return got
+
+
+# ---- __del__ and resurrection ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("buffer_first", [False, True])
+def test_the_del_of_an_owner_reads_the_memory_or_is_refused(buffer_first, releases, unraisable):
+    """The collector runs the two in an order of its own; freed memory is never read."""
+    seen: list[bytes] = []
+
+    class Owner:
+        def __del__(self) -> None:
+            seen.append(self.buf.tobytes())
+
+    link: list[Any] = []
+    owner = None if buffer_first else Owner()
+    buf = pybuf.wrap(ADDRESS, 16, owner=link, release=releases)
+    owner = owner or Owner()
+    owner.buf = buf
+    link.append(owner)
+    del owner, link, buf
+    gc.collect()
+    assert releases == [ADDRESS]
+    refused = [e for e in unraisable if "closed" in e]
+    assert len(seen) + len(refused) == 1
+    assert seen in ([], [BLOCK.raw])
+
+
+RESURRECTED: list[Any] = []
+
+
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda buf: buf,
+        memoryview,
+        np.asarray,
+        lambda buf: buf.numpy(),
+        lambda buf: np.ndarray(16, "B", buffer=buf),
+        lambda buf: buf.toreadonly(),
+        iter,
+    ],
+    ids=["Buffer", "memoryview", "asarray", "numpy", "ndarray(buffer=)", "child", "iterator"],
+)
+def test_what_a_del_brings_back_never_stands_on_released_memory(keep, releases, unraisable):
+    """A view made by a __del__ in the very collection that would release the memory."""
+
+    class Owner:
+        def __del__(self) -> None:
+            RESURRECTED.append(keep(self.buf))
+
+    owner = Owner()
+    owner.buf = pybuf.wrap(ADDRESS, 16, owner=owner, release=releases)
+    del owner
+    gc.collect()
+    back = RESURRECTED.pop() if RESURRECTED else None
+    if isinstance(back, pybuf.Buffer) and back.closed:
+        assert releases == [ADDRESS]  # it refuses, and says why
+    elif back is not None:
+        assert releases == []
+        assert bytes(back) == BLOCK.raw
+    else:
+        assert "closed" in unraisable[0]
+    del back
+    gc.collect()
+    assert releases == [ADDRESS]
+
+
+def test_an_object_that_its_del_brings_back_still_works(unraisable):
+    """All but the Buffer, if that was given back in between."""
+    log: list[Any] = []
+
+    class Phoenix:
+        def __init__(self) -> None:
+            self.name = "phoenix"
+            self.table = {"handle": 7}
+            self.buf = pybuf.wrap(ADDRESS, 16, release=self._free)
+
+        def _free(self, address: int) -> None:
+            log.append((address, self.name, self.table["handle"], self.buf.closed))
+
+        def __del__(self) -> None:
+            if not RESURRECTED:
+                RESURRECTED.append(self)
+
+    Phoenix()
+    gc.collect()
+    back = RESURRECTED[0]
+    assert (back.name, back.table) == ("phoenix", {"handle": 7})
+    assert back.buf.closed is (log != [])
+    del back
+    RESURRECTED.clear()
+    gc.collect()
+    assert log == [(ADDRESS, "phoenix", 7, True)]
+
+
+# ---- what the collector sees -----------------------------------------------------------
+
+
+def test_a_buffer_that_holds_no_object_is_not_tracked():
+    free = ctypes.cast(libc.free, ctypes.c_void_p).value  # an integer: nothing to keep
+    for b in (
+        pybuf.zeros(4),
+        pybuf.empty(4),
+        pybuf.copy(b"abc"),
+        pybuf.wrap(ADDRESS, 16, unowned=True),
+        pybuf.wrap(malloc(b"abc"), 3, release=(free, None)),
+        pybuf.zeros(4).toreadonly().cast("b"),
+    ):
+        assert not gc.is_tracked(b)
+    del b
+
+
+def test_a_buffer_that_holds_an_object_is_tracked():
+    owner, release = object(), lambda _: None
+    for b in (
+        pybuf.wrap(ADDRESS, 16, owner=owner),
+        pybuf.wrap(ADDRESS, 16, release=release),
+        pybuf.wrap(ADDRESS, 16, owner=owner).toreadonly().cast("b"),
+    ):
+        assert gc.is_tracked(b)
+
+
+def test_the_collector_is_told_of_owner_and_callback_and_type():
+    owner, release = object(), lambda _: None
+    b = pybuf.wrap(ADDRESS, 16, owner=owner, release=release)
+    assert sorted(map(id, gc.get_referents(b))) == sorted(map(id, (pybuf.Buffer, owner, release)))
+    b.close()
+    assert gc.get_referents(b) == [pybuf.Buffer]
+
+
+def test_the_collector_is_told_of_a_native_release_s_arg_and_of_a_parent():
+    arg = (ctypes.c_char * 4)()
+    pair = (libc.free, arg)
+    b = pybuf.wrap(0, 0, release=pair)
+    assert pair in gc.get_referents(b)
+    parent = pybuf.wrap(ADDRESS, 16, owner=arg)
+    assert any(x is parent for x in gc.get_referents(parent.toreadonly()))
+
+
+def test_collecting_while_buffers_come_and_go_does_no_harm(releases):
+    gc.enable()
+    threshold = gc.get_threshold()
+    gc.set_threshold(5)
+    try:
+        for _ in range(500):
+            pybuf.wrap(ADDRESS, 16, owner=[pybuf.zeros(8)], release=releases).cast("i")
+    finally:
+        gc.set_threshold(*threshold)
+    gc.collect()
+    assert releases == [ADDRESS] * 500
