@@ -108,6 +108,16 @@ def test_release_may_come_without_the_gil_on_any_thread():
     del schema, capsule
 
 
+def strided() -> pybuf.Buffer:
+    block = (ctypes.c_int32 * 8)()
+    return pybuf.wrap(block, 4, "i", strides=8, owner=block)
+
+
+def misaligned() -> pybuf.Buffer:
+    block = ctypes.create_string_buffer(64)
+    return pybuf.wrap(ctypes.addressof(block) | 1, 2, "d", owner=block)
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
@@ -117,8 +127,8 @@ def test_release_may_come_without_the_gil_on_any_thread():
         (lambda: pybuf.zeros(3, "Zd"), "no element type for 'Zd'"),
         (lambda: pybuf.zeros(3, ">d"), "no element type for '>d'"),
         (lambda: pybuf.zeros(3, "c"), "no element type for 'c'"),
-        (lambda: strided(), "with gaps"),
-        (lambda: misaligned(), "aligned items only"),
+        (strided, "with gaps"),
+        (misaligned, "aligned items only"),
     ],
 )
 def test_what_arrow_cannot_say_is_refused(make, sentence):
@@ -126,16 +136,6 @@ def test_what_arrow_cannot_say_is_refused(make, sentence):
     with pytest.raises(BufferError, match=sentence):
         b.__arrow_c_array__()
     assert b.exports == 0
-
-
-def strided() -> pybuf.Buffer:
-    block = (ctypes.c_int32 * 8)()
-    return pybuf.wrap(block, 4, "i", strides=8, owner=block)
-
-
-def misaligned() -> pybuf.Buffer:
-    block = ctypes.create_string_buffer(64)
-    return pybuf.wrap(ctypes.addressof(block) | 1, 2, "d", owner=block)
 
 
 def test_a_closed_buffer_is_refused():
