@@ -86,7 +86,7 @@ wheel: $(VENV)/.tools-test ## build the wheel into dist/
 	@ls -l dist
 
 .PHONY: bench
-bench: setup $(VENV)/.tools-bench ## time pybuf beside NumPy, ctypes and others
+bench: setup ## time pybuf beside NumPy, ctypes and others
 	$(PY) benchmarks/run.py
 
 .PHONY: clean

@@ -7,11 +7,10 @@ import gc
 import threading
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import pybuf
-
-pa = pytest.importorskip("pyarrow")
 
 TYPES = {
     "b": "int8", "B": "uint8", "h": "int16", "H": "uint16", "i": "int32", "I": "uint32",

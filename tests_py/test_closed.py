@@ -19,7 +19,7 @@ import cffi
 import numpy as np
 import pytest
 from blocks import python_callback
-from consumers import InterfaceOnly
+from consumers import InterfaceOnly, needs_pyarrow, pa
 
 import pybuf
 
@@ -155,9 +155,9 @@ def test_a_buffer_whose_memory_is_gone_has_no_hash():
         hash(b)
 
 
+@needs_pyarrow
 @MAKERS
 def test_pyarrow_is_refused_too(make):
-    pa = pytest.importorskip("pyarrow")
     closed, _held = make()
     with pytest.raises(ValueError, match="closed"):
         pa.py_buffer(closed)

@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from demo_runs import DEMO, Run, ask, cells, environ, fill, kinds, numbers, refusal, runner, told
 
-pytest.importorskip("numpy")
-
 HEADER = r"header +([\d,]+) pages of ([\d,]+) bytes, text in UTF-8"
 PAGE_SIZES = (512, 1024, 2048, 4096, 8192, 16384, 32768, 65536)
 

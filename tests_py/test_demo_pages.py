@@ -6,15 +6,13 @@ import sqlite3
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pybuf._terminal import Refusal
 
-np = pytest.importorskip("numpy")
-
-from pybuf._terminal import Refusal  # noqa: E402
-
-from pybuf import _demo_pages as sheets  # noqa: E402 - needs NumPy
+from pybuf import _demo_pages as sheets
 
 
 def described(database: bytes) -> dict[str, tuple[int, int | None]]:

@@ -29,8 +29,6 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.build
-pytest.importorskip("numpy")
-
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 LANGUAGES = {"python", "text", "sh", "c", "go"}

@@ -130,9 +130,9 @@ def test_ctrl_c_interrupts_a_loop_and_a_wait(probe: Probe):
             while True:
                 pybuf.zeros(8)
         for wait in (lambda: threading.Event().wait(60), spin):
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
             signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
             try:
+                signal.setitimer(signal.ITIMER_REAL, 0.02)
                 wait()
             except KeyboardInterrupt:
                 print("interrupted")
@@ -155,8 +155,8 @@ def test_an_alarm_interrupts_sleep_read_and_select(probe: Probe):
         for wait in (lambda: time.sleep(60), lambda: os.read(read, 1),
                      lambda: select.select([read], [], [], 60), signal.pause):
             for _ in range(5):
-                signal.setitimer(signal.ITIMER_REAL, 0.005)
                 try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.005)
                     wait()
                 except Alarm:
                     continue

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from blocks import KINDS, PATTERN, Lent, own_memory, python_callback
-from consumers import COUNTED, UNCOUNTED, Consumer
+from consumers import COUNTED, UNCOUNTED, Consumer, needs_pyarrow, pa
 
 import pybuf
 
@@ -182,8 +182,8 @@ def test_a_consumer_for_one_call_may_use_a_view(use: Callable[[Any], Any]):
 # ---- pyarrow ---------------------------------------------------------------------------
 
 
+@needs_pyarrow
 def test_pyarrow_keeps_the_memory_of_its_buffers_and_arrays():
-    pa = pytest.importorskip("pyarrow")
     buffer, address, freed = python_callback()
     block = pa.py_buffer(buffer)
     assert (block.address, block.size) == (address, 64)
@@ -197,9 +197,9 @@ def test_pyarrow_keeps_the_memory_of_its_buffers_and_arrays():
     assert freed() == 1
 
 
+@needs_pyarrow
 def test_pyarrow_takes_empty_memory():
     """It ends the process when a pointer is NULL, be there no bytes or not."""
-    pa = pytest.importorskip("pyarrow")
     assert pa.py_buffer(pybuf.zeros(0)).size == 0
     assert pa.py_buffer(pybuf.wrap(0, 0, unowned=True)).size == 0
 

@@ -302,7 +302,6 @@ def test_zero_bytes_have_an_aligned_address_at_every_door(make):
 
 def test_pyarrow_takes_zero_bytes(fresh):
     """It aborts the process on a NULL pointer, so it gets one of its own."""
-    pytest.importorskip("pyarrow")
     fresh("""
         import pyarrow as pa, pybuf, pickle
         for b in (

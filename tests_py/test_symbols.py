@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import abi3info
 import pytest
 
 from pybuf import _core
@@ -100,7 +101,6 @@ def test_nothing_private_of_python_is_used(symbols: list[Symbol]):
 
 
 def test_every_name_of_python_is_in_the_list_of_the_stable_abi(symbols: list[Symbol]):
-    abi3info = pytest.importorskip("abi3info")
     known = {
         symbol.name: entry.added
         for table in (abi3info.FUNCTIONS, abi3info.DATAS)

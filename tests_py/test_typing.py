@@ -9,9 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("numpy")
-
 import typing_uses
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -38,7 +35,6 @@ def test_what_is_typed_wrong_raises(use: Callable[[], None]) -> None:
 @pytest.fixture(scope="module")
 def mypy(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Runs mypy --strict as a user would and returns what it says, nothing if all is well."""
-    pytest.importorskip("mypy")
     folder = tmp_path_factory.mktemp("mypy")
 
     def run(*args: str) -> str:
@@ -94,7 +90,6 @@ def test_types_stay_precise_for_a_user_without_numpy(mypy: Callable[..., str]) -
 
 @pytest.mark.build
 def test_the_stub_says_what_the_module_has(tmp_path: Path) -> None:
-    pytest.importorskip("mypy")
     settings = tmp_path / "mypy.ini"
     settings.write_text(f"[mypy]\nmypy_path = {ROOT / 'pyshim'}\n")
     done = subprocess.run(
