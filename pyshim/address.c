@@ -274,10 +274,12 @@ ctypes_array(State *st, PyObject *obj, Layout *l, Element **e)
                view.itemsize, view.format, (*e)->itemsize);
         Py_CLEAR(*e);
     }
-    if (*e != NULL) {
-        l->ndim = view.ndim;
-        memcpy(l->shape, view.shape, sizeof(Py_ssize_t) * view.ndim);
+    if (*e != NULL && layout_of_view(l, &view) == 0) {
         found = 1;
+    }
+    else {
+        Py_XDECREF(OBJECT(*e));
+        *e = NULL;
     }
     PyBuffer_Release(&view);
     return found;

@@ -85,6 +85,7 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
     b->lends = 0;
     b->lends_traversed = 0;
     b->finalize_spent = false;
+    b->keeper = NULL;
     b->views = 0;
     b->readonly = readonly;
     b->closed = false;
@@ -130,8 +131,8 @@ leave_parent(Buffer *b)
         above = ((Buffer *)above)->mem.owner;
     }
     bool gone = Py_REFCNT(above) == 1;
+    b->root = b; /* first: the root may go, and callbacks look at this one */
     give_back(b);
-    b->root = b;
     b->mem.release = gone ? RELEASE_GONE : RELEASE_LEFT;
 }
 
@@ -147,6 +148,7 @@ destroy(Buffer *b)
     if (ledger != NULL && ledger->orphan && ledger->made == ledger->freed) {
         free(ledger);
     }
+    keeper_drop(b->keeper);
     Py_XDECREF(OBJECT(b->element));
     PyObject_GC_Del(b);
     Py_DECREF(OBJECT(type));
@@ -158,8 +160,23 @@ destroy(Buffer *b)
  * before it returns. */
 #define NESTING_MAX 32
 
-static _Thread_local int nesting;
-static _Thread_local PyObject *dead;
+typedef struct {
+    int depth;
+    PyObject *dead;
+    /* Tells interpreters apart: a release may enter another one on this very
+     * thread, whose dead must not wait for this one. */
+    const Ledger *ledger;
+} Nest;
+
+static _Thread_local Nest nest;
+
+static void
+destroy_nested(PyObject *self)
+{
+    nest.depth++;
+    destroy((Buffer *)self);
+    nest.depth--;
+}
 
 void
 buffer_dealloc(PyObject *self)
@@ -169,33 +186,38 @@ buffer_dealloc(PyObject *self)
     if (b->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
-    if (nesting >= NESTING_MAX) {
-        b->next_dead = dead;
-        dead = self;
+    Nest outer = nest;
+    bool outermost = outer.depth == 0 || outer.ledger != b->ledger;
+    if (outermost) {
+        nest = (Nest){.ledger = b->ledger};
+    }
+    else if (outer.depth >= NESTING_MAX) {
+        b->next_dead = nest.dead;
+        nest.dead = self;
         return;
     }
-    nesting++;
-    destroy(b);
-    nesting--;
-    while (nesting == 0 && dead != NULL) {
-        Buffer *next = (Buffer *)dead;
-        dead = next->next_dead;
-        nesting++;
-        destroy(next);
-        nesting--;
+    destroy_nested(self);
+    if (!outermost) {
+        return;
     }
+    while (nest.dead != NULL) {
+        PyObject *next = nest.dead;
+        nest.dead = ((Buffer *)next)->next_dead;
+        destroy_nested(next);
+    }
+    nest = outer;
 }
 
 /* The collector empties garbage before its dealloc: a function has no closure
  * then, a bound method's object no attributes, a thunk no code, and calling
  * them ends the process. So the work is done in buffer_finalize, before that.
- * Where it cannot be done there, because a view is alive, what dealloc will
- * call counts as held from outside the collector: the garbage around it stays
- * whole, until the view ends. A view inside of that garbage keeps it. */
+ * While a view lives it cannot be done there, and what dealloc will call counts
+ * as held from outside the collector: the garbage around it stays whole, until
+ * the view ends. A view inside of that garbage keeps it. */
 static bool
 keeps_callback_whole(const Buffer *b)
 {
-    return b->views > 0 || b->finalize_spent;
+    return b->root->views > 0 || b->finalize_spent;
 }
 
 int
@@ -205,6 +227,7 @@ buffer_traverse(PyObject *self, visitproc visit, void *arg)
     b->lends_traversed = b->lends;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(b->mem.owner);
+    Py_VISIT(b->keeper);
     if (!keeps_callback_whole(b)) {
         Py_VISIT(b->mem.callback);
     }
@@ -213,7 +236,8 @@ buffer_traverse(PyObject *self, visitproc visit, void *arg)
 
 /* The collector calls this for garbage in a cycle, before it empties the
  * other objects. A finalizer that ran before this one may have lent the
- * memory again, to a view that lives on and need not be counted. */
+ * memory again, to a view that lives on and need not be counted: then a later
+ * collection is to ask again. */
 void
 buffer_finalize(PyObject *self)
 {
@@ -221,13 +245,17 @@ buffer_finalize(PyObject *self)
     if (b->mem.callback == NULL) {
         return; /* needs no other object: dealloc is early enough */
     }
+    PyObject *last = b->keeper;
+    b->keeper = NULL;
     if (b->views == 0 && b->lends == b->lends_traversed) {
         b->closed = true;
         give_back(b);
     }
     else {
-        b->finalize_spent = true;
+        b->keeper = keeper_new(state_of(self), b);
+        b->finalize_spent = b->keeper == NULL;
     }
+    keeper_drop(last);
 }
 
 /* ---- lending --------------------------------------------------------------- */
@@ -327,7 +355,7 @@ close_impl(Buffer *b, bool strict)
             return NULL;
         }
         b->closed = true;
-        if (b->lends == 0) {
+        if (b->lends == 0 && b->exports == 0) {
             if (b->mem.release == RELEASE_PARENT) {
                 leave_parent(b);
             }

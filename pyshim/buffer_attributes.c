@@ -8,25 +8,30 @@ source_name(const Buffer *b)
     return b->mem.source == SOURCE_C ? "c" : "foreign";
 }
 
+/* Of a copy: making a tuple may run the collector, and that a resize(). */
+
 static PyObject *
 get_shape(PyObject *self, void *Py_UNUSED(unused))
 {
-    Buffer *b = (Buffer *)self;
-    return tuple_of_dims(b->shape, b->ndim);
+    Layout l;
+    buffer_get_layout((Buffer *)self, &l);
+    return tuple_of_dims(l.shape, l.ndim);
 }
 
 static PyObject *
 get_strides(PyObject *self, void *Py_UNUSED(unused))
 {
-    Buffer *b = (Buffer *)self;
-    return tuple_of_dims(b->strides, b->ndim);
+    Layout l;
+    buffer_get_layout((Buffer *)self, &l);
+    return tuple_of_dims(l.strides, l.ndim);
 }
 
 static PyObject *
 get_suboffsets(PyObject *self, void *Py_UNUSED(unused))
 {
-    Buffer *b = (Buffer *)self;
-    return tuple_of_dims(b->suboffsets, b->suboffsets ? b->ndim : 0);
+    Layout l;
+    buffer_get_layout((Buffer *)self, &l);
+    return tuple_of_dims(l.suboffsets, l.indirect ? l.ndim : 0);
 }
 
 static PyObject *

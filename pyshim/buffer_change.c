@@ -20,7 +20,7 @@ sub_buffer(Buffer *parent, Element *e, const Layout *l, bool readonly)
         .owner = (PyObject *)parent,
     };
     Py_INCREF(OBJECT(parent));
-    Buffer *b = buffer_new(state_of((PyObject *)parent), e, l, &mem, readonly);
+    Buffer *b = buffer_new(state_of(OBJECT(parent)), e, l, &mem, readonly);
     if (b == NULL) {
         Py_DECREF(OBJECT(parent));
         return NULL;

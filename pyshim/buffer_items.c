@@ -5,21 +5,39 @@
  * as lent; a slice is a view of the caller's and does. */
 #include "shim.h"
 
-/* Ends a view of our own. If nothing else was lent meanwhile, and the view
- * really ends here, then nothing was lent. Keeps a pending exception. */
-static void
-end_view(Buffer *b, PyObject *view, uint64_t lends_before)
+/* A view of our own, and what was lent before it. */
+typedef struct {
+    PyObject *view; /* owned, NULL if there is none */
+    Buffer *buffer; /* borrowed */
+    uint64_t lends;
+    Py_ssize_t exports;
+} Glance;
+
+static Glance
+glance(PyObject *self)
 {
+    Buffer *b = (Buffer *)self;
+    Glance g = {.buffer = b, .lends = b->lends, .exports = b->exports};
+    g.view = PyMemoryView_FromObject(self);
+    return g;
+}
+
+/* Ends a view of our own. If it really ends here, and nothing else was lent
+ * meanwhile, then nothing was lent. Keeps a pending exception. */
+static void
+glance_end(Glance g)
+{
+    if (g.view == NULL) {
+        return;
+    }
     Pending pending = pending_save();
-    PyObject *done = PyObject_CallMethod(view, "release", NULL);
-    if (done == NULL) {
-        PyErr_Clear(); /* it has views of its own, and stays with them */
-    }
-    else if (b->lends == lends_before + 1) {
-        buffer_unlend_pointer(b);
-    }
+    PyObject *done = PyObject_CallMethod(g.view, "release", NULL);
     Py_XDECREF(done);
-    Py_DECREF(view);
+    PyErr_Clear(); /* one that has views of its own stays with them */
+    Py_DECREF(g.view);
+    if (g.buffer->exports == g.exports && g.buffer->lends == g.lends + 1) {
+        buffer_unlend_pointer(g.buffer);
+    }
     pending_restore(pending);
 }
 
@@ -42,18 +60,16 @@ buffer_len(PyObject *self)
 PyObject *
 buffer_subscript(PyObject *self, PyObject *key)
 {
-    Buffer *b = (Buffer *)self;
-    uint64_t lends = b->lends;
-    PyObject *view = PyMemoryView_FromObject(self);
-    if (view == NULL) {
+    Glance g = glance(self);
+    if (g.view == NULL) {
         return NULL;
     }
-    PyObject *result = PyObject_GetItem(view, key);
+    PyObject *result = PyObject_GetItem(g.view, key);
     if (result != NULL && PyMemoryView_Check(result)) {
-        Py_DECREF(view);
+        Py_DECREF(g.view);
         return result;
     }
-    end_view(b, view, lends);
+    glance_end(g);
     return result;
 }
 
@@ -70,15 +86,13 @@ buffer_item(PyObject *self, Py_ssize_t i)
 int
 buffer_ass_subscript(PyObject *self, PyObject *key, PyObject *value)
 {
-    Buffer *b = (Buffer *)self;
-    uint64_t lends = b->lends;
-    PyObject *view = PyMemoryView_FromObject(self);
-    if (view == NULL) {
+    Glance g = glance(self);
+    if (g.view == NULL) {
         return -1;
     }
-    int failed = value == NULL ? PyObject_DelItem(view, key)
-                               : PyObject_SetItem(view, key, value);
-    end_view(b, view, lends);
+    int failed = value == NULL ? PyObject_DelItem(g.view, key)
+                               : PyObject_SetItem(g.view, key, value);
+    glance_end(g);
     return failed;
 }
 
@@ -108,65 +122,68 @@ buffer_tobytes(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     if (args_bind(state_of(self), &sig, args, nargs, kwnames, order) < 0) {
         return NULL;
     }
-    Buffer *b = (Buffer *)self;
-    uint64_t lends = b->lends;
-    PyObject *view = PyMemoryView_FromObject(self);
-    if (view == NULL) {
+    Glance g = glance(self);
+    if (g.view == NULL) {
         return NULL;
     }
     PyObject *result =
         order[0] == NULL
-            ? PyObject_CallMethod(view, "tobytes", NULL)
-            : PyObject_CallMethod(view, "tobytes", "(O)", order[0]);
-    end_view(b, view, lends);
+            ? PyObject_CallMethod(g.view, "tobytes", NULL)
+            : PyObject_CallMethod(g.view, "tobytes", "(O)", order[0]);
+    glance_end(g);
     return result;
 }
 
 PyObject *
 buffer_tolist(PyObject *self, PyObject *Py_UNUSED(unused))
 {
-    Buffer *b = (Buffer *)self;
-    uint64_t lends = b->lends;
-    PyObject *view = PyMemoryView_FromObject(self);
-    if (view == NULL) {
+    Glance g = glance(self);
+    if (g.view == NULL) {
         return NULL;
     }
-    PyObject *result = PyObject_CallMethod(view, "tolist", NULL);
-    end_view(b, view, lends);
+    PyObject *result = PyObject_CallMethod(g.view, "tolist", NULL);
+    glance_end(g);
     return result;
+}
+
+/* memoryview's own comparison. Not by `==`: where it has no answer, Python
+ * would ask the other side, and show it our view. */
+static PyObject *
+compare_views(PyObject *view, PyObject *other, int op)
+{
+    richcmpfunc compare = (richcmpfunc)PyType_GetSlot(&PyMemoryView_Type,
+                                                      Py_tp_richcompare);
+    return compare(view, other, op);
 }
 
 PyObject *
 buffer_richcompare(PyObject *self, PyObject *other, int op)
 {
-    Buffer *b = (Buffer *)self;
     if ((op != Py_EQ && op != Py_NE) ||
-        !(PyObject_CheckBuffer(other) || buffer_is_closed(b))) {
+        !(PyObject_CheckBuffer(other) || buffer_is_closed((Buffer *)self))) {
         return Py_NewRef(Py_NotImplemented);
     }
-    if (buffer_is_closed(b)) { /* like a released memoryview: equal to itself only */
+    if (buffer_is_closed((Buffer *)self)) {
+        /* like a released memoryview: equal to itself only */
         return PyBool_FromLong((self == other) == (op == Py_EQ));
     }
-    /* Another Buffer lends its memory for the comparison only, too. */
-    Buffer *peer = Py_IS_TYPE(other, Py_TYPE(self)) ? (Buffer *)other : NULL;
-    uint64_t lends = b->lends;
-    PyObject *view = PyMemoryView_FromObject(self);
-    if (view == NULL) {
+    Glance mine = glance(self);
+    if (mine.view == NULL) {
         return NULL;
     }
-    uint64_t peer_lends = peer == NULL ? 0 : peer->lends;
-    PyObject *peer_view = peer == NULL || buffer_is_closed(peer)
-                              ? Py_NewRef(other)
-                              : PyMemoryView_FromObject(other);
-    PyObject *result =
-        peer_view == NULL ? NULL : PyObject_RichCompare(view, peer_view, op);
-    if (peer_view == NULL || peer_view == other) {
-        Py_XDECREF(peer_view);
+    /* Another Buffer lends its memory for the comparison only, too. */
+    bool peer = Py_IS_TYPE(other, Py_TYPE(self)) &&
+                !buffer_is_closed((Buffer *)other);
+    Glance theirs = {.view = NULL};
+    PyObject *result = NULL;
+    if (peer) {
+        theirs = glance(other);
     }
-    else {
-        end_view(peer, peer_view, peer_lends);
+    if (!peer || theirs.view != NULL) {
+        result = compare_views(mine.view, peer ? theirs.view : other, op);
     }
-    end_view(b, view, lends);
+    glance_end(theirs);
+    glance_end(mine);
     return result;
 }
 

@@ -32,9 +32,9 @@ copy_view(State *st, Py_buffer *view, char order, Py_ssize_t align)
     }
     Layout layout;
     Buffer *b = NULL;
-    layout.ndim = view->ndim;
-    for (int i = 0; i < view->ndim; i++) {
-        layout.shape[i] = view->shape[i];
+    if (layout_of_view(&layout, view) < 0) {
+        Py_DECREF(OBJECT(e));
+        return NULL;
     }
     if (e->itemsize != view->itemsize) {
         PyErr_Format(PyExc_ValueError,

@@ -19,9 +19,11 @@ door_interface(PyObject *self, void *Py_UNUSED(unused))
                         "the array interface cannot say");
         return NULL;
     }
+    /* The address first: what is lent stays where and as it is, whatever the
+     * collector runs when tuples are made. */
+    PyObject *address = buffer_address(b);
     PyObject *shape = tuple_of_dims(b->shape, b->ndim);
     PyObject *strides = tuple_of_dims(b->strides, b->ndim);
-    PyObject *address = buffer_address(b);
     PyObject *result = NULL;
     if (shape != NULL && strides != NULL && address != NULL) {
         result = Py_BuildValue("{s:i,s:s,s:O,s:O,s:(OO)}", "version", 3,

@@ -155,18 +155,27 @@ by_protocol(PyObject *self)
     return array;
 }
 
-PyObject *
-door_numpy(PyObject *self, PyObject *Py_UNUSED(unused))
+static int
+judge(Buffer *b)
 {
-    Buffer *b = (Buffer *)self;
-    State *st = state_of(self);
     if (buffer_open(b) < 0) {
-        return NULL;
+        return -1;
     }
     if (b->suboffsets != NULL) {
         PyErr_SetString(PyExc_BufferError,
                         "the memory is indirect (it has suboffsets), which "
                         "no ndarray can view; pybuf.copy() makes it plain");
+        return -1;
+    }
+    return 0;
+}
+
+PyObject *
+door_numpy(PyObject *self, PyObject *Py_UNUSED(unused))
+{
+    Buffer *b = (Buffer *)self;
+    State *st = state_of(self);
+    if (judge(b) < 0) {
         return NULL;
     }
     if (st->numpy_api == NULL && !st->numpy_unknown && know_numpy(st) < 0) {
@@ -176,7 +185,9 @@ door_numpy(PyObject *self, PyObject *Py_UNUSED(unused))
         return by_protocol(self);
     }
     PyObject *descr = element_descr(st, b->element);
-    PyObject *lease = descr == NULL ? NULL : lease_new(st, b);
+    /* Judged again: NumPy's import runs what it likes, and other threads. */
+    PyObject *lease =
+        descr == NULL || judge(b) < 0 ? NULL : lease_new(st, b);
     if (lease == NULL) {
         return NULL;
     }

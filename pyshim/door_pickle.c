@@ -34,23 +34,18 @@ frame_of(State *st, Buffer *b, long protocol)
     return frame;
 }
 
-PyObject *
-door_reduce_ex(PyObject *self, PyObject *protocol)
+static PyObject *
+reduce(State *st, Buffer *b, long protocol)
 {
-    State *st = state_of(self);
-    Buffer *b = (Buffer *)self;
-    long number = PyLong_AsLong(protocol);
-    if ((number == -1 && PyErr_Occurred()) || buffer_open(b) < 0) {
-        return NULL;
-    }
     bool fortran = b->contiguous == PYBUF_F_CONTIGUOUS;
     PyObject *core = PyImport_ImportModule("pybuf._core");
     PyObject *rebuild =
         core == NULL ? NULL : PyObject_GetAttrString(core, "_rebuild");
-    PyObject *frame = rebuild == NULL ? NULL : frame_of(st, b, number);
-    PyObject *shape = tuple_of_dims(b->shape, b->ndim);
+    PyObject *frame = rebuild == NULL ? NULL : frame_of(st, b, protocol);
+    PyObject *shape =
+        frame == NULL ? NULL : tuple_of_dims(b->shape, b->ndim);
     PyObject *result = NULL;
-    if (frame != NULL && shape != NULL) {
+    if (shape != NULL) {
         result = Py_BuildValue("O(OsOsO)", rebuild, frame,
                                b->element->typestr, shape,
                                fortran ? "F" : "C",
@@ -63,25 +58,38 @@ door_reduce_ex(PyObject *self, PyObject *protocol)
     return result;
 }
 
-/* ---- rebuilding ------------------------------------------------------------------ */
-
-/* Over the frame itself: whatever the pickle module or its user handed in,
- * at any alignment; read-only if either side is. */
-static Buffer *
-stand_on(State *st, PyObject *frame, const Py_buffer *view, Element *e,
-         const Layout *l, bool readonly)
+PyObject *
+door_reduce_ex(PyObject *self, PyObject *protocol)
 {
-    PyObject *holder = PyMemoryView_FromObject(frame);
-    if (holder == NULL) {
+    Buffer *b = (Buffer *)self;
+    long number = PyLong_AsLong(protocol);
+    if ((number == -1 && PyErr_Occurred()) || buffer_open(b) < 0) {
         return NULL;
     }
+    /* Lent to us meanwhile, so that the frame fits the shape whatever runs. */
+    buffer_lend(b);
+    PyObject *result = reduce(state_of(self), b, number);
+    buffer_unlend(b);
+    buffer_unlend_pointer(b);
+    return result;
+}
+
+/* ---- rebuilding ------------------------------------------------------------------ */
+
+/* Over the frame itself: whatever the pickle module or its user handed in, at
+ * any alignment; read-only if either side is. `holder` is the memoryview that
+ * `view` was taken of: the one export that is kept. */
+static Buffer *
+stand_on(State *st, PyObject *holder, const Py_buffer *view, Element *e,
+         const Layout *l, bool readonly)
+{
     Memory mem = {
         .data = view->len > 0 ? view->buf : memory_nowhere(),
         .block = view->buf,
         .block_size = view->len,
         .source = SOURCE_FOREIGN,
         .release = RELEASE_NOTHING,
-        .owner = holder,
+        .owner = Py_NewRef(holder),
     };
     Buffer *b = buffer_new(st, e, l, &mem, readonly || view->readonly);
     if (b == NULL) {
@@ -124,8 +132,21 @@ door_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         args_bool(args[4], &readonly) < 0) {
         return NULL;
     }
+    /* One view for all: an exporter may give other memory each time. */
     Py_buffer view;
-    if (PyObject_GetBuffer(args[0], &view, PyBUF_ANY_CONTIGUOUS) < 0) {
+    PyObject *holder = PyMemoryView_FromObject(args[0]);
+    if (holder == NULL ||
+        PyObject_GetBuffer(holder, &view, PyBUF_FULL_RO) < 0) {
+        Py_XDECREF(holder);
+        return NULL;
+    }
+    /* Not by the request: memoryview refuses that one for no items at an odd
+     * stride, which are as contiguous as any. */
+    if (!PyBuffer_IsContiguous(&view, 'A')) {
+        PyErr_SetString(PyExc_BufferError,
+                        "the frame of a pickled Buffer is not contiguous");
+        PyBuffer_Release(&view);
+        Py_DECREF(holder);
         return NULL;
     }
     Buffer *b = NULL;
@@ -141,10 +162,11 @@ door_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
             b = move_out(st, &view, e, &layout);
         }
         else {
-            b = stand_on(st, args[0], &view, e, &layout, readonly);
+            b = stand_on(st, holder, &view, e, &layout, readonly);
         }
     }
     Py_XDECREF(OBJECT(e));
     PyBuffer_Release(&view);
+    Py_DECREF(holder);
     return (PyObject *)b;
 }

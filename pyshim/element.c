@@ -15,22 +15,34 @@ element_dealloc(PyObject *self)
 {
     Element *e = (Element *)self;
     PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
     free(e->texts);
     Py_XDECREF(e->descr);
-    PyObject_Free(self);
+    PyObject_GC_Del(self);
     Py_DECREF(OBJECT(type));
+}
+
+/* Records are in caches of the module that their type refers to: a cycle, by
+ * which every re-import and sub-interpreter would leak. */
+static int
+element_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((Element *)self)->descr);
+    return 0;
 }
 
 static PyType_Slot element_slots[] = {
     {Py_tp_dealloc, element_dealloc},
+    {Py_tp_traverse, element_traverse},
     {0, NULL},
 };
 
 PyType_Spec element_spec = {
     .name = "pybuf._core._Element",
     .basicsize = sizeof(Element),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION |
-             Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+             Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = element_slots,
 };
 
@@ -76,7 +88,7 @@ element_new(State *st, const pybuf_element *r)
                         "the description of an element type is too long");
         return NULL;
     }
-    Element *e = PyObject_New(Element, st->element_type);
+    Element *e = PyObject_GC_New(Element, st->element_type);
     if (e == NULL) {
         return NULL;
     }
@@ -96,6 +108,7 @@ element_new(State *st, const pybuf_element *r)
     e->align = r->align;
     e->dl_code = (int)r->dl_code;
     e->dl_bits = (int)r->dl_bits;
+    PyObject_GC_Track(e);
     return e;
 }
 

@@ -39,6 +39,22 @@ multiply(Layout *l, Py_ssize_t itemsize, char order)
 }
 
 int
+layout_of_view(Layout *l, const Py_buffer *view)
+{
+    if (view->ndim < 0 || view->ndim > PYBUF_MAX_NDIM) {
+        PyErr_Format(PyExc_ValueError,
+                     "the exporter has %d dimensions; a buffer has at most %d",
+                     view->ndim, PYBUF_MAX_NDIM);
+        return -1;
+    }
+    l->ndim = view->ndim;
+    for (int i = 0; i < view->ndim; i++) {
+        l->shape[i] = view->shape[i];
+    }
+    return 0;
+}
+
+int
 layout_contiguous(Layout *l, Py_ssize_t itemsize, char order)
 {
     if (multiply(l, itemsize, order)) {

@@ -75,10 +75,12 @@ ask_huge_pages(void *block, size_t size)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t start = ((uintptr_t)block + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)block + size) & ~(page - 1);
+    uintptr_t end = (uintptr_t)block + size;
     if (start < end) {
-        /* Advice only: a kernel without huge pages says no, and that is
-         * well. */
+        /* The kernel rounds the end up to a page, and so it should: large
+         * blocks end near a multiple of a huge page, and the last of them
+         * would be 512 small ones for want of this one. It is advice only: a
+         * kernel without huge pages says no, and that is well. */
         (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
     }
 }

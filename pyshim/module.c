@@ -41,6 +41,7 @@ module_exec(PyObject *module)
         add_type(module, &buffer_spec, &st->buffer_type) < 0 ||
         add_type(module, &element_spec, &st->element_type) < 0 ||
         add_type(module, &lease_spec, &st->lease_type) < 0 ||
+        add_type(module, &keeper_spec, &st->keeper_type) < 0 ||
         element_fill_caches(st) < 0 || add_version(module) < 0) {
         return -1;
     }
@@ -54,6 +55,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(st->buffer_type);
     Py_VISIT(st->element_type);
     Py_VISIT(st->lease_type);
+    Py_VISIT(st->keeper_type);
     for (int i = 0; i < PYBUF_READINGS; i++) {
         Py_VISIT(st->readings[i]);
     }
@@ -100,6 +102,7 @@ module_clear(PyObject *module)
     Py_CLEAR(st->buffer_type);
     Py_CLEAR(st->element_type);
     Py_CLEAR(st->lease_type);
+    Py_CLEAR(st->keeper_type);
     return 0;
 }
 

@@ -70,6 +70,7 @@ typedef struct {
     PyTypeObject *buffer_type;
     PyTypeObject *element_type;
     PyTypeObject *lease_type;
+    PyTypeObject *keeper_type;
     /* For each way of reading (PYBUF_FORMAT...) a dict: str -> Element. They
      * differ: "f8" is a typestr, and to an exporter no format. */
     PyObject *readings[PYBUF_READINGS];
@@ -180,6 +181,9 @@ typedef struct {
     Py_ssize_t suboffsets[PYBUF_MAX_NDIM]; /* only where indirect */
 } Layout;
 
+/* ndim and shape of a view that another exporter filled. ValueError if it has
+ * more axes than a buffer may have. */
+int layout_of_view(Layout *l, const Py_buffer *view);
 /* Fills all but ndim and shape, which the caller has set, for a layout without
  * gaps in order 'C' or 'F'. Enters Go only for a shape that is refused. */
 int layout_contiguous(Layout *l, Py_ssize_t itemsize, char order);
@@ -235,7 +239,9 @@ typedef struct Buffer {
     unsigned char contiguous; /* PYBUF_C_CONTIGUOUS | PYBUF_F_CONTIGUOUS */
     bool readonly;
     bool closed;
-    bool finalize_spent; /* the collector came, and a view was alive */
+    bool finalize_spent; /* the collector came too early, and no keeper can be
+                          * had: nobody will ask again */
+    PyObject *keeper;    /* owned or NULL: see keeper.c */
     Py_ssize_t exports;  /* what reports its end and has not yet ended */
     Py_ssize_t views;    /* exports to others than Buffers; at a root those of
                           * the Buffers that are views of it, too */
@@ -283,6 +289,14 @@ PyObject *buffer_close(PyObject *self, PyObject *const *args,
                        Py_ssize_t nargs, PyObject *kwnames);
 PyObject *buffer_enter(PyObject *self, PyObject *unused);
 PyObject *buffer_exit(PyObject *self, PyObject *args);
+
+/* ---- keeper.c --------------------------------------------------------------- */
+
+extern PyType_Spec keeper_spec;
+/* A keeper of b's callback. NULL without an exception if none can be had. */
+PyObject *keeper_new(State *st, Buffer *b);
+/* The Buffer needs it no more. NULL is nobody. */
+void keeper_drop(PyObject *keeper);
 
 /* ---- buffer_attributes.c ------------------------------------------------- */
 

@@ -273,6 +273,29 @@ def test_a_view_in_a_cycle_that_the_callback_has_no_part_in_does_not_keep_it(rel
     assert releases == [ADDRESS]
 
 
+@pytest.mark.parametrize(
+    "make", [lambda b: b, lambda b: b.toreadonly(), lambda b: b.cast("i").cast("B")]
+)
+def test_a_view_in_such_a_cycle_is_read_by_a_del_before_the_memory_goes(make, releases):
+    """A view of the Buffer, or of a child of it."""
+    seen: list[Any] = []
+
+    class Node:
+        def __del__(self) -> None:
+            seen.append((list(releases), bytes(self.view)))
+
+    # One older than the Buffer and one younger: the collector goes by age.
+    old = Node()
+    old.buf = pybuf.wrap(ADDRESS, 16, owner=old, release=releases)
+    young = Node()
+    old.other, young.other = young, old
+    old.view, young.view = memoryview(make(old.buf)), memoryview(make(old.buf))
+    del old, young
+    gc.collect()
+    assert seen == [([], BLOCK.raw)] * 2
+    assert releases == [ADDRESS]
+
+
 def test_a_view_in_a_cycle_of_a_buffer_without_callback_does_not_keep_it():
     class Node:
         pass

@@ -134,6 +134,43 @@ def test_an_object_that_its_del_brings_back_still_works(unraisable):
     assert log == [(ADDRESS, "phoenix", 7, True)]
 
 
+@pytest.mark.parametrize("thunk", ["lambda f: f", "ctypes.CFUNCTYPE(None, ctypes.c_void_p)"])
+def test_no_function_is_called_that_a_second_collection_took_apart(thunk, fresh):
+    """The collector finalizes an object once. If a __del__ lent the memory at that time, nobody
+    is left who could call the callback before it is emptied: then it is never emptied."""
+    fresh(
+        f"""
+        import ctypes, gc
+        import pybuf
+
+        class Node:
+            def __del__(self):
+                kept.append(memoryview(self.buf))
+
+        calls, kept = [], []
+        gc.disable()
+
+        def make():
+            cell = []
+            def release(address):
+                calls.append(len(cell))
+            node = Node()
+            cell.append(node)
+            node.buf = pybuf.wrap(4096, 4, owner=node, release=({thunk})(release))
+
+        for _ in range(50):
+            make()
+        gc.collect()
+        assert len(kept) == 50, kept
+        assert calls == []
+        kept.clear()
+        for _ in range(3):
+            gc.collect()
+        assert set(calls) <= {{1}}, calls
+        """
+    )
+
+
 # ---- what the collector sees -----------------------------------------------------------
 
 

@@ -237,6 +237,43 @@ def test_native_releases_run_at_the_end(fresh: Fresh, tmp_path):
     assert trace.read_bytes() == b"\5\5\5\0\0\0\0\0"
 
 
+@pytest.mark.parametrize(
+    ("call", "name", "deleter_at"),
+    [
+        ("__dlpack__()", "dltensor", 56),  # behind a DLTensor of 48 bytes and the context
+        ("__dlpack__(max_version=(1, 0))", "dltensor_versioned", 16),
+    ],
+)
+def test_a_dlpack_deleter_that_comes_after_the_end_leaves_all_alone(
+    call: str, name: str, deleter_at: int, fresh: Fresh
+):
+    """As a C++ consumer's static destructor does: exit() runs it when Python is gone. (The C
+    library's own way to register such a thing is called here, with the deleter itself.)"""
+    fresh(
+        f"""
+        import ctypes
+        import pybuf
+        api, libc = ctypes.pythonapi, ctypes.CDLL(None)
+        api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+        api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+        api.PyCapsule_SetName.argtypes = [ctypes.py_object, ctypes.c_void_p]
+        used = libc.strdup
+        used.restype = ctypes.c_void_p
+        held = []
+        for release in (print, lambda _: print("too late"), libc.free):
+            b = pybuf.wrap(0, 0, release=release)
+            capsule = b.{call}
+            tensor = api.PyCapsule_GetPointer(capsule, b"{name}")
+            api.PyCapsule_SetName(capsule, used(b"used_{name}"))
+            deleter = ctypes.cast(tensor + {deleter_at}, ctypes.POINTER(ctypes.c_void_p))[0]
+            at_exit = getattr(libc, "__cxa_atexit")
+            assert at_exit(ctypes.c_void_p(deleter), ctypes.c_void_p(tensor), None) == 0
+            assert b.exports == 1
+            del b, capsule
+        """
+    )
+
+
 def test_a_callback_that_makes_buffers_at_the_end_does_no_harm(fresh: Fresh):
     fresh(
         """

@@ -130,6 +130,7 @@ def test_ctrl_c_interrupts_a_loop_and_a_wait(probe: Probe):
             while True:
                 pybuf.zeros(8)
         for wait in (lambda: threading.Event().wait(60), spin):
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
             signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
             try:
                 signal.setitimer(signal.ITIMER_REAL, 0.02)

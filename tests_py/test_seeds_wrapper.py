@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,53 +60,55 @@ def library() -> CLibrary:
 
 
 def test_an_array_writes_into_the_memory_of_the_library(library: CLibrary):
-    wrap = Wrapper(library)
-    buf = wrap.buffer
-    buf[:] = np.arange(10)
-    buf[::2] += 10
-    assert wrap.buffer.tolist() == [10, 1, 12, 3, 14, 5, 16, 7, 18, 9]
-    assert wrap.buffer.ctypes.data == wrap.address
-    in_c = (ctypes.c_int * 10).from_address(wrap.address)
-    assert list(in_c) == wrap.buffer.tolist()
+    wrapper = Wrapper(library)
+    array = wrapper.buffer
+    array[:] = range(10)
+    array[::2] += 10
+    assert wrapper.buffer.tolist() == [10, 1, 12, 3, 14, 5, 16, 7, 18, 9]
+    assert wrapper.buffer.ctypes.data == wrapper.address
+    in_c = (ctypes.c_int * 10).from_address(wrapper.address)
+    assert list(in_c) == wrapper.buffer.tolist()
 
 
 def test_an_array_outlives_the_wrapper_that_made_it(library: CLibrary):
-    wrap = Wrapper(library)
-    buf = wrap.buffer
-    buf[:] = np.arange(10)
-    del wrap
-    assert buf.tolist() == list(range(10))
-    buf[0] = 99
-    assert buf[0] == 99
+    wrapper = Wrapper(library)
+    array = wrapper.buffer
+    array[:] = range(10)
+    del wrapper
+    assert array.tolist() == list(range(10))
+    array[0] = 99
+    assert array[0] == 99
     assert library.freed == []
-    address = buf.ctypes.data
-    del buf
+    address = array.ctypes.data
+    del array
     assert library.freed == [address]
 
 
 def test_a_wrapper_without_arrays_frees_with_itself(library: CLibrary):
-    wrap = Wrapper(library)
-    address = wrap.address
-    del wrap
+    wrapper = Wrapper(library)
+    address = wrapper.address
+    del wrapper
     assert library.freed == [address]
 
 
 # ---- slices and casts ------------------------------------------------------------------
 
 
-def views_of(wrap: Wrapper) -> dict[str, Any]:
-    sb = wrap.buffer
-    sb[:] = np.arange(10)
-    return {
-        "array": sb,
-        "every other item": sb[::2],
-        "first eight": sb[:8],
-        "as doubles": sb.view(np.double),
-        "slice of the doubles": sb.view(np.double)[1:3],
-        "doubles of a slice": sb[2:6].view(np.double),
-        "memoryview": memoryview(wrap.data),
-        "slice of a slice": sb[1:][::-3],
-    }
+VIEWS: dict[str, Callable[[Wrapper], Any]] = {
+    "array": lambda w: w.buffer,
+    "every other item": lambda w: w.buffer[::2],
+    "first eight": lambda w: w.buffer[:8],
+    "as doubles": lambda w: w.buffer.view(np.double),
+    "slice of the doubles": lambda w: w.buffer.view(np.double)[1:3],
+    "doubles of a slice": lambda w: w.buffer[2:6].view(np.double),
+    "memoryview": lambda w: memoryview(w.data),
+    "slice of a slice": lambda w: w.buffer[1:][::-3],
+}
+
+
+def views_of(wrapper: Wrapper) -> dict[str, Any]:
+    wrapper.buffer[:] = range(10)
+    return {name: view(wrapper) for name, view in VIEWS.items()}
 
 
 def test_casts_and_slices_show_the_same_bytes(library: CLibrary):
@@ -123,13 +126,13 @@ def test_casts_and_slices_show_the_same_bytes(library: CLibrary):
     assert views["memoryview"].tolist() == [10, 1, 12, 3, 14, 5, 16, 7, 18, 9]
 
 
-@pytest.mark.parametrize("last", list(views_of(Wrapper(CLibrary()))))
+@pytest.mark.parametrize("last", VIEWS)
 def test_the_memory_is_freed_once_with_the_last_view_whichever_that_is(last: str, library):
-    wrap = Wrapper(library)
-    address = wrap.address
-    views = views_of(wrap)
+    wrapper = Wrapper(library)
+    address = wrapper.address
+    views = views_of(wrapper)
     seen = bytes(views[last])
-    del wrap
+    del wrapper
     for name in [*views]:
         if name != last:
             del views[name]
@@ -140,9 +143,9 @@ def test_the_memory_is_freed_once_with_the_last_view_whichever_that_is(last: str
 
 
 def test_every_order_of_dropping_frees_at_the_last_and_not_before(library: CLibrary):
-    for order in itertools.permutations(["wrap", "array", "slice", "doubles"]):
-        names: dict[str, Any] = {"wrap": Wrapper(library)}
-        names["array"] = names["wrap"].buffer
+    for order in itertools.permutations(["wrapper", "array", "slice", "doubles"]):
+        names: dict[str, Any] = {"wrapper": Wrapper(library)}
+        names["array"] = names["wrapper"].buffer
         names["slice"] = names["array"][:8]
         names["doubles"] = names["array"].view(np.double)
         del library.freed[:]
@@ -157,64 +160,64 @@ def test_every_order_of_dropping_frees_at_the_last_and_not_before(library: CLibr
 
 def test_what_is_computed_from_views_after_destroy_is_right(library: CLibrary):
     """No method of ndarray could check this for a bare pointer: these functions never ask."""
-    wrap = Wrapper(library)
-    sb = wrap.buffer
-    sb[:] = np.arange(10)
-    sbv = sb.view(np.double)
-    assert wrap.destroy() is False
-    assert np.dot(sb, sb) == sb.dot(sb) == 285
-    assert np.extract(np.ones(10), sb).tolist() == list(range(10))
-    assert np.sum(sb) == 45
-    assert (sb + 1).tolist() == list(range(1, 11))
-    assert str(sb) == "[0 1 2 3 4 5 6 7 8 9]"
-    assert repr(sb[::2]) == "array([0, 2, 4, 6, 8], dtype=int32)"
-    assert f"{sbv[0]:.8e}" == "2.12199579e-314"
-    np.copyto(sb, np.ones(10, np.int32))
-    assert sb.tolist() == [1] * 10
+    wrapper = Wrapper(library)
+    ints = wrapper.buffer
+    ints[:] = range(10)
+    doubles = ints.view(np.double)
+    assert wrapper.destroy() is False
+    assert np.dot(ints, ints) == ints.dot(ints) == 285
+    assert np.extract(np.ones(10), ints).tolist() == list(range(10))
+    assert np.sum(ints) == 45
+    assert (ints + 1).tolist() == list(range(1, 11))
+    assert str(ints) == "[0 1 2 3 4 5 6 7 8 9]"
+    assert repr(ints[::2]) == "array([0, 2, 4, 6, 8], dtype=int32)"
+    assert f"{doubles[0]:.8e}" == "2.12199579e-314"
+    np.copyto(ints, np.ones(10, np.int32))
+    assert ints.tolist() == [1] * 10
     assert library.freed == []
-    del sb, sbv, wrap
+    del ints, doubles, wrapper
     assert len(library.freed) == 1
 
 
 def test_a_destroyed_buffer_gives_no_new_array(library: CLibrary):
-    wrap = Wrapper(library)
-    old = wrap.buffer
-    wrap.destroy()
+    wrapper = Wrapper(library)
+    old = wrapper.buffer
+    wrapper.destroy()
     with pytest.raises(ValueError, match="closed"):
-        wrap.buffer  # noqa: B018
+        wrapper.buffer  # noqa: B018
     assert old.shape == (10,)
 
 
 def test_destroy_without_views_frees_at_once_and_only_once(library: CLibrary):
-    wrap = Wrapper(library)
-    assert wrap.destroy() is True
-    assert library.freed == [wrap.address]
-    assert wrap.destroy() is True
-    del wrap
+    wrapper = Wrapper(library)
+    assert wrapper.destroy() is True
+    assert library.freed == [wrapper.address]
+    assert wrapper.destroy() is True
+    del wrapper
     assert len(library.freed) == 1
 
 
 def test_a_second_array_made_of_the_first_is_safe_after_destroy(library: CLibrary):
     """Assigning None to the wrapper's own name of the array frees nothing, and hurts nobody."""
-    wrap = Wrapper(library)
-    wrap.kept = wrap.buffer
-    wrap.kept[:] = np.arange(10)
-    buf2 = wrap.kept[:]
-    wrap.destroy()
-    wrap.kept = None
-    assert buf2[:].tolist() == list(range(10))
-    buf2[:] = 7
-    assert buf2.tolist() == [7] * 10
-    del wrap
+    wrapper = Wrapper(library)
+    wrapper.kept = wrapper.buffer
+    wrapper.kept[:] = range(10)
+    head = wrapper.kept[:]
+    wrapper.destroy()
+    wrapper.kept = None
+    assert head[:].tolist() == list(range(10))
+    head[:] = 7
+    assert head.tolist() == [7] * 10
+    del wrapper
     assert library.freed == []
-    del buf2
+    del head
     assert len(library.freed) == 1
 
 
 # ---- other ways to keep an owner -------------------------------------------------------
 
 
-class BufferOwner:
+class OwnerByInterface:
     """Frees when nobody keeps it; hands its memory on by the array interface alone."""
 
     def __init__(self, library: CLibrary, address: int, n: int) -> None:
@@ -231,10 +234,10 @@ class BufferOwner:
 
 
 def test_an_owner_by_the_array_interface_is_kept_by_a_buffer_as_by_an_array(library: CLibrary):
-    def by_numpy(owner: BufferOwner) -> Any:
+    def by_numpy(owner: OwnerByInterface) -> Any:
         return np.asarray(owner)
 
-    def by_pybuf(owner: BufferOwner) -> Any:
+    def by_pybuf(owner: OwnerByInterface) -> Any:
         interface = owner.__array_interface__
         return np.asarray(
             pybuf.wrap(interface["data"][0], interface["shape"], interface["typestr"], owner=owner)
@@ -243,31 +246,31 @@ def test_an_owner_by_the_array_interface_is_kept_by_a_buffer_as_by_an_array(libr
     for make in (by_numpy, by_pybuf):
         del library.freed[:]
         address = library.construct(10)
-        wrap = BufferOwner(library, address, 10)
-        sb = make(wrap)
-        sb[:] = np.arange(10)
-        sbv, buf2 = sb.view(np.double), sb[:8]
-        sb[::2] += 10
-        del wrap
-        del sb
+        wrapper = OwnerByInterface(library, address, 10)
+        ints = make(wrapper)
+        ints[:] = range(10)
+        doubles, head = ints.view(np.double), ints[:8]
+        ints[::2] += 10
+        del wrapper
+        del ints
         assert library.freed == []
-        assert buf2.tolist() == [10, 1, 12, 3, 14, 5, 16, 7]
-        del buf2
+        assert head.tolist() == [10, 1, 12, 3, 14, 5, 16, 7]
+        del head
         assert library.freed == []
-        del sbv
+        del doubles
         assert library.freed == [address]
 
 
 def test_a_buffer_speaks_the_same_interface(library: CLibrary):
-    wrap = Wrapper(library)
-    interface = wrap.data.__array_interface__
+    wrapper = Wrapper(library)
+    interface = wrapper.data.__array_interface__
     assert interface["version"] == 3
     assert interface["typestr"] == np.dtype("i").str
-    assert interface["data"] == (wrap.address, False)
+    assert interface["data"] == (wrapper.address, False)
     assert interface["shape"] == (10,)
 
 
-class FreeOnDel:
+class FreesItself:
     """Wraps a ctypes object and frees what it points at; everything else is passed through."""
 
     def __init__(self, library: CLibrary, block: Any) -> None:
@@ -281,30 +284,30 @@ class FreeOnDel:
 def test_a_ctypes_array_brings_shape_and_dtype_and_its_owner_is_named(library: CLibrary):
     """The ctypes object knows the shape and owns nothing; who frees is said apart."""
     address = library.construct(10)
-    cbuf = (ctypes.c_int * 10).from_address(address)
-    wrap = FreeOnDel(library, cbuf)
-    sb = pybuf.wrap(cbuf, owner=wrap).numpy()
-    assert (sb.shape, sb.dtype) == ((10,), np.int32)
-    sb[:] = np.arange(10)
-    del cbuf
-    del wrap
-    sbv = sb.view(np.double)
-    del sb
+    block = (ctypes.c_int * 10).from_address(address)
+    wrapper = FreesItself(library, block)
+    ints = pybuf.wrap(block, owner=wrapper).numpy()
+    assert (ints.shape, ints.dtype) == ((10,), np.int32)
+    ints[:] = range(10)
+    del block
+    del wrapper
+    doubles = ints.view(np.double)
+    del ints
     assert library.freed == []
-    assert sbv.view("i4").tolist() == list(range(10))
-    del sbv
+    assert doubles.view("i4").tolist() == list(range(10))
+    del doubles
     assert library.freed == [address]
 
 
 def test_a_ctypes_array_over_a_buffer_keeps_it_without_an_attribute(library: CLibrary):
     """from_address() keeps nobody, so that people hang the owner on it; from_buffer() keeps."""
-    wrap = Wrapper(library)
-    wrap.buffer[:] = np.arange(10)
-    cbuf = (ctypes.c_int * 10).from_buffer(wrap.data)
-    array = np.ctypeslib.as_array(cbuf)
-    del wrap
-    assert list(cbuf) == array.tolist() == list(range(10))
-    del cbuf
+    wrapper = Wrapper(library)
+    wrapper.buffer[:] = range(10)
+    block = (ctypes.c_int * 10).from_buffer(wrapper.data)
+    array = np.ctypeslib.as_array(block)
+    del wrapper
+    assert list(block) == array.tolist() == list(range(10))
+    del block
     assert library.freed == []
     array[9] = 1
     del array
@@ -325,11 +328,11 @@ def test_the_wrapper_itself_may_be_the_owner(library: CLibrary):
         def buffer(self) -> np.ndarray[Any, Any]:
             return np.asarray(pybuf.wrap(self.address, 10, "i", owner=self))
 
-    wrap = Self()
-    ref = weakref.ref(wrap)
-    first, second = wrap.buffer, wrap.buffer[::2]
-    first[:] = np.arange(10)
-    del wrap, first
+    wrapper = Self()
+    ref = weakref.ref(wrapper)
+    first, second = wrapper.buffer, wrapper.buffer[::2]
+    first[:] = range(10)
+    del wrapper, first
     assert ref() is not None
     assert second.tolist() == [0, 2, 4, 6, 8]
     del second
@@ -342,34 +345,34 @@ def test_the_wrapper_itself_may_be_the_owner(library: CLibrary):
 
 def test_a_weak_proxy_works_as_long_as_any_view_and_never_dangles(library: CLibrary):
     """A proxy of a fresh array is dead at once; one of the Buffer lives with the last view."""
-    wrap = Wrapper(library)
-    dead = weakref.proxy(wrap.buffer)
+    wrapper = Wrapper(library)
+    dead = weakref.proxy(wrapper.buffer)
     with pytest.raises(ReferenceError):
         dead.shape  # noqa: B018
-    proxy = weakref.proxy(wrap.data)
-    buf2 = wrap.buffer[:]
-    buf2[:] = np.arange(10)
-    del wrap
+    proxy = weakref.proxy(wrapper.data)
+    head = wrapper.buffer[:]
+    head[:] = range(10)
+    del wrapper
     assert proxy[3] == 3
-    assert proxy.tolist() == buf2.tolist()
+    assert proxy.tolist() == head.tolist()
     proxy.close()
-    assert buf2[:].tolist() == list(range(10))
-    del buf2
+    assert head[:].tolist() == list(range(10))
+    del head
     with pytest.raises(ReferenceError):
         proxy.shape  # noqa: B018
     assert len(library.freed) == 1
 
 
 def test_a_weak_proxy_of_the_wrapper_ends_with_it_and_its_arrays_do_not(library: CLibrary):
-    wrap = Wrapper(library)
-    proxy = weakref.proxy(wrap)
-    buf = proxy.buffer
-    buf[1] = 1
+    wrapper = Wrapper(library)
+    proxy = weakref.proxy(wrapper)
+    array = proxy.buffer
+    array[1] = 1
     assert proxy.buffer[1] == 1
-    del wrap
+    del wrapper
     with pytest.raises(ReferenceError):
         proxy.buffer  # noqa: B018
-    assert buf[1] == 1
+    assert array[1] == 1
     assert library.freed == []
 
 
