@@ -12,7 +12,9 @@ static PyObject *
 loaded(const char *name)
 {
     PyObject *modules = PyImport_GetModuleDict();
-    return modules == NULL ? NULL : PyDict_GetItemString(modules, name);
+    PyObject *module =
+        modules == NULL ? NULL : PyDict_GetItemString(modules, name);
+    return module == Py_None ? NULL : module; /* None forbids the import */
 }
 
 static int
@@ -259,27 +261,26 @@ address_of(State *st, PyObject *obj, const char *what, void **out,
 /* ---- arrays that know their shape ---------------------------------------- */
 
 static int
-ctypes_array(State *st, PyObject *obj, Layout *l, Element **e)
+ctypes_array(State *st, PyObject *obj, Layout *l, Py_ssize_t *itemsize,
+             Element **e)
 {
     Py_buffer view;
     if (PyObject_GetBuffer(obj, &view, PyBUF_FORMAT | PyBUF_ND) < 0) {
         return -1;
     }
-    int found = -1;
-    *e = element_from_text(st, view.format, PYBUF_FORMAT);
-    if (*e != NULL && (*e)->itemsize != view.itemsize) {
+    int found = layout_of_view(l, &view) < 0 ? -1 : 1;
+    *itemsize = view.itemsize;
+    if (found == 1 && e != NULL) {
+        *e = element_from_text(st, view.format, PYBUF_FORMAT);
+        found = *e == NULL ? -1 : 1;
+    }
+    if (found == 1 && e != NULL && (*e)->itemsize != view.itemsize) {
         refuse(PyExc_TypeError, obj,
-               "the ctypes array {} has items of %zd bytes in format "
-               "'%s', which says %zd: give shape and dtype",
+               "the ctypes array {} has items of %zd bytes in format '%s', "
+               "which says %zd: give shape and dtype",
                view.itemsize, view.format, (*e)->itemsize);
-        Py_CLEAR(*e);
-    }
-    if (*e != NULL && layout_of_view(l, &view) == 0) {
-        found = 1;
-    }
-    else {
-        Py_XDECREF(OBJECT(*e));
-        *e = NULL;
+        Py_DECREF(OBJECT(*e));
+        found = -1;
     }
     PyBuffer_Release(&view);
     return found;
@@ -331,41 +332,52 @@ cffi_shape(PyObject *obj, PyObject *ctype, Layout *l, PyObject **item)
 }
 
 static int
-cffi_array(State *st, PyObject *obj, Layout *l, Element **e)
+cffi_item(State *st, PyObject *item, Py_ssize_t *itemsize, Element **e)
 {
-    PyObject *ctype = cffi_type(&st->foreign, obj);
-    PyObject *item = NULL, *name = NULL;
-    int found = -1;
-    if (ctype == NULL || cffi_shape(obj, ctype, l, &item) < 0) {
-        goto done;
+    PyObject *size =
+        PyObject_CallMethod(st->foreign.cffi, "sizeof", "O", item);
+    int failed =
+        size == NULL || args_ssize(size, "sizeof(item)", itemsize) < 0;
+    Py_XDECREF(size);
+    if (failed || e == NULL) {
+        return failed ? -1 : 0;
     }
-    if (l->ndim == 0) {
-        found = 0; /* a pointer */
-        goto done;
-    }
-    name = PyObject_GetAttrString(item, "cname");
+    PyObject *name = PyObject_GetAttrString(item, "cname");
     const char *text =
         name == NULL ? NULL : PyUnicode_AsUTF8AndSize(name, NULL);
-    if (text != NULL && (*e = element_from_text(st, text, PYBUF_CTYPE))) {
-        found = 1;
-    }
-done:
+    *e = text == NULL ? NULL : element_from_text(st, text, PYBUF_CTYPE);
     Py_XDECREF(name);
+    return *e == NULL ? -1 : 0;
+}
+
+static int
+cffi_array(State *st, PyObject *obj, Layout *l, Py_ssize_t *itemsize,
+           Element **e)
+{
+    PyObject *ctype = cffi_type(&st->foreign, obj);
+    PyObject *item = NULL;
+    int found = -1;
+    if (ctype != NULL && cffi_shape(obj, ctype, l, &item) == 0) {
+        found = l->ndim > 0; /* else it is a pointer */
+    }
+    if (found == 1 && cffi_item(st, item, itemsize, e) < 0) {
+        found = -1;
+    }
     Py_XDECREF(item);
     Py_XDECREF(ctype);
     return found;
 }
 
 int
-address_array(State *st, PyObject *obj, Layout *l, Element **e)
+address_array(State *st, PyObject *obj, Layout *l, Py_ssize_t *itemsize,
+              Element **e)
 {
     ForeignTypes *f = &st->foreign;
-    *e = NULL;
     if (f->ctypes_array != NULL && is_a(obj, f->ctypes_array)) {
-        return ctypes_array(st, obj, l, e);
+        return ctypes_array(st, obj, l, itemsize, e);
     }
     if (f->cffi_data != NULL && is_a(obj, f->cffi_data)) {
-        return cffi_array(st, obj, l, e);
+        return cffi_array(st, obj, l, itemsize, e);
     }
     return 0;
 }

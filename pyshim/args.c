@@ -4,6 +4,8 @@
  * tuples costs more than a whole Buffer. */
 #include "shim.h"
 
+#include <string.h>
+
 static int
 index_of(const Signature *sig, PyObject *name)
 {
@@ -18,35 +20,34 @@ index_of(const Signature *sig, PyObject *name)
 }
 
 /* Which parameter each keyword of this call is. A call site passes the same
- * tuple of names each time, so the answer for the last tuple is kept. */
-static const signed char *
+ * tuple of names each time, so the answer for the last tuple is kept. Copied
+ * out, since what ends with the tuple before may be anything. */
+static int
 keyword_indices(State *st, const Signature *sig, PyObject *kwnames,
-                Py_ssize_t n)
+                Py_ssize_t n, signed char *index)
 {
     KeywordCache *cache = &st->keywords[sig->cache];
-    if (cache->kwnames == kwnames) {
-        return cache->index;
-    }
     if (n > ARGS_MAX) {
         PyErr_Format(PyExc_TypeError, "%s() got %zd keyword arguments",
                      sig->function, n);
-        return NULL;
+        return -1;
     }
-    signed char index[ARGS_MAX];
+    if (cache->kwnames == kwnames) {
+        memcpy(index, cache->index, (size_t)n);
+        return 0;
+    }
     for (Py_ssize_t i = 0; i < n; i++) {
         int at = index_of(sig, PyTuple_GetItem(kwnames, i));
         if (at < 0) {
-            return NULL;
+            return -1;
         }
         index[i] = (signed char)at;
     }
     PyObject *old = cache->kwnames;
     cache->kwnames = Py_NewRef(kwnames);
-    for (Py_ssize_t i = 0; i < n; i++) {
-        cache->index[i] = index[i];
-    }
+    memcpy(cache->index, index, (size_t)n);
     Py_XDECREF(old);
-    return cache->index;
+    return 0;
 }
 
 int
@@ -66,8 +67,8 @@ args_bind(State *st, const Signature *sig, PyObject *const *args,
     }
     Py_ssize_t n = kwnames == NULL ? 0 : PyTuple_Size(kwnames);
     if (n > 0) {
-        const signed char *index = keyword_indices(st, sig, kwnames, n);
-        if (index == NULL) {
+        signed char index[ARGS_MAX];
+        if (keyword_indices(st, sig, kwnames, n, index) < 0) {
             return -1;
         }
         for (Py_ssize_t i = 0; i < n; i++) {

@@ -25,8 +25,8 @@ copy_items(char *to, Py_buffer *view, char order)
 static Buffer *
 copy_view(State *st, Py_buffer *view, char order, Py_ssize_t align)
 {
-    Element *e = element_from_text(
-        st, view->format == NULL ? "B" : view->format, PYBUF_FORMAT);
+    const char *format = view->format == NULL ? "B" : view->format;
+    Element *e = element_from_text(st, format, PYBUF_FORMAT);
     if (e == NULL) {
         return NULL;
     }
@@ -40,7 +40,7 @@ copy_view(State *st, Py_buffer *view, char order, Py_ssize_t align)
         PyErr_Format(PyExc_ValueError,
                      "the exporter says format '%s', items of %zd bytes, and "
                      "has items of %zd bytes",
-                     view->format, e->itemsize, view->itemsize);
+                     format, e->itemsize, view->itemsize);
     }
     else if (layout_contiguous(&layout, e->itemsize, order) == 0) {
         if (layout.nbytes != view->len) {

@@ -64,10 +64,14 @@ release_schema(ArrowSchema *schema)
     schema->release = NULL;
 }
 
-/* Consumers move the struct away and leave release NULL behind. */
+/* Consumers move the struct away and leave release NULL behind. One that
+ * renames the capsule takes all of it. */
 static void
 array_capsule_end(PyObject *capsule)
 {
+    if (!PyCapsule_IsValid(capsule, "arrow_array")) {
+        return;
+    }
     ArrowArray *array = PyCapsule_GetPointer(capsule, "arrow_array");
     if (array->release != NULL) {
         array->release(array);
@@ -78,6 +82,9 @@ array_capsule_end(PyObject *capsule)
 static void
 schema_capsule_end(PyObject *capsule)
 {
+    if (!PyCapsule_IsValid(capsule, "arrow_schema")) {
+        return;
+    }
     ArrowSchema *schema = PyCapsule_GetPointer(capsule, "arrow_schema");
     if (schema->release != NULL) {
         schema->release(schema);

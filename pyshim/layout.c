@@ -48,6 +48,16 @@ layout_of_view(Layout *l, const Py_buffer *view)
         return -1;
     }
     l->ndim = view->ndim;
+    if (view->shape == NULL && view->ndim == 1 && view->itemsize > 0) {
+        l->shape[0] = view->len / view->itemsize; /* as memoryview takes it */
+        return 0;
+    }
+    if (view->shape == NULL && view->ndim > 0) {
+        PyErr_Format(PyExc_ValueError,
+                     "the exporter has %d dimensions and gives no shape",
+                     view->ndim);
+        return -1;
+    }
     for (int i = 0; i < view->ndim; i++) {
         l->shape[i] = view->shape[i];
     }

@@ -345,9 +345,11 @@ typedef enum { FROM_INT, FROM_CAPSULE, FROM_CTYPES, FROM_CFFI } AddressForm;
 /* The address that obj means. `what` names the argument in errors. */
 int address_of(State *st, PyObject *obj, const char *what, void **out,
                AddressForm *form);
-/* Shape and element of a ctypes or cffi array. Returns 1 with l->ndim,
- * l->shape and *e (owned) set, 0 if obj is no such array, or -1. */
-int address_array(State *st, PyObject *obj, Layout *l, Element **e);
+/* Shape and item size of a ctypes or cffi array, and its element type where e
+ * is not NULL. Returns 1 with l->ndim, l->shape, *itemsize and *e (owned) set,
+ * 0 if obj is no such array, or -1. */
+int address_array(State *st, PyObject *obj, Layout *l, Py_ssize_t *itemsize,
+                  Element **e);
 /* Reads release= into mem (release, native, arg, callback). */
 int address_release(State *st, PyObject *obj, Memory *mem);
 

@@ -29,27 +29,28 @@ given(PyObject *arg)
 static int
 wrap_what(State *st, PyObject **arg, Layout *l, Element **e)
 {
-    Element *own = NULL;
+    bool typed = given(arg[W_DTYPE]), shaped = given(arg[W_SHAPE]);
+    Py_ssize_t itemsize = 0;
     int array = 0;
     *e = NULL;
-    if (!given(arg[W_SHAPE]) || !given(arg[W_DTYPE])) {
-        array = address_array(st, arg[W_ADDRESS], l, &own);
+    if (!typed || !shaped) {
+        array = address_array(st, arg[W_ADDRESS], l, &itemsize,
+                              typed ? NULL : e);
         if (array < 0) {
             return -1;
         }
     }
-    if (given(arg[W_DTYPE])) {
+    if (typed) {
         *e = element_from_dtype(st, arg[W_DTYPE]);
     }
-    else {
-        *e = array ? (Element *)Py_NewRef(OBJECT(own)) : element_default(st);
+    else if (!array) {
+        *e = element_default(st);
     }
     if (*e == NULL) {
-        Py_XDECREF(OBJECT(own));
         return -1;
     }
     int failed = 0;
-    if (given(arg[W_SHAPE])) {
+    if (shaped) {
         l->ndim = args_dims(arg[W_SHAPE], "shape", "an extent of shape",
                             l->shape);
         failed = l->ndim < 0;
@@ -60,15 +61,13 @@ wrap_what(State *st, PyObject **arg, Layout *l, Element **e)
                         "brings its own");
         failed = 1;
     }
-    else if (own->itemsize != (*e)->itemsize) {
+    else if (itemsize != (*e)->itemsize) {
         PyErr_Format(PyExc_ValueError,
-                     "wrap(): the array has items of %zd bytes ('%s') and "
-                     "dtype has %zd ('%s'): give the shape too",
-                     own->itemsize, own->format, (*e)->itemsize,
-                     (*e)->format);
+                     "wrap(): the array has items of %zd bytes and dtype has "
+                     "%zd ('%s'): give the shape too",
+                     itemsize, (*e)->itemsize, (*e)->format);
         failed = 1;
     }
-    Py_XDECREF(OBJECT(own));
     if (failed) {
         Py_CLEAR(*e);
         return -1;

@@ -121,6 +121,10 @@ def test_handlers_of_python_are_called(when: str, probe: Probe):
     )
 
 
+# A signal between Python's last look for one and the system call that waits is handled after the
+# call: so the timers below repeat.
+
+
 def test_ctrl_c_interrupts_a_loop_and_a_wait(probe: Probe):
     done = probe(
         """
@@ -129,11 +133,14 @@ def test_ctrl_c_interrupts_a_loop_and_a_wait(probe: Probe):
         def spin():
             while True:
                 pybuf.zeros(8)
+        def alarm(number, frame):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.raise_signal(signal.SIGINT)
+        signal.signal(signal.SIGALRM, alarm)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
         for wait in (lambda: threading.Event().wait(60), spin):
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may ignore it
-            signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.02)
+                signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
                 wait()
             except KeyboardInterrupt:
                 print("interrupted")
@@ -150,14 +157,15 @@ def test_an_alarm_interrupts_sleep_read_and_select(probe: Probe):
         import select, time
         read, write = os.pipe()
         class Alarm(Exception): pass
-        def handler(number, frame):
+        def alarm(number, frame):
+            signal.setitimer(signal.ITIMER_REAL, 0)
             raise Alarm
-        signal.signal(signal.SIGALRM, handler)
+        signal.signal(signal.SIGALRM, alarm)
         for wait in (lambda: time.sleep(60), lambda: os.read(read, 1),
                      lambda: select.select([read], [], [], 60), signal.pause):
             for _ in range(5):
                 try:
-                    signal.setitimer(signal.ITIMER_REAL, 0.005)
+                    signal.setitimer(signal.ITIMER_REAL, 0.005, 0.005)
                     wait()
                 except Alarm:
                     continue
