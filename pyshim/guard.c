@@ -71,10 +71,10 @@ guard_restore(void)
         return; /* another interpreter of this process was here before */
     }
     struct rlimit now;
-    /* Go raises the soft limit to the hard one: any other value is somebody
-     * else's wish, since the library was loaded. */
+    /* Go raises the soft limit to the hard one, or to one less: any other value
+     * is somebody else's wish, since the library was loaded. */
     if (before.have_nofile && getrlimit(RLIMIT_NOFILE, &now) == 0 &&
-        now.rlim_cur == before.nofile.rlim_max) {
+        now.rlim_cur >= before.nofile.rlim_max - 1) {
         now.rlim_cur = before.nofile.rlim_cur;
         setrlimit(RLIMIT_NOFILE, &now);
     }
