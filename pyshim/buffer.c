@@ -84,6 +84,7 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
     b->exports = 0;
     b->lends = 0;
     b->lends_traversed = 0;
+    b->finalized = false;
     b->finalize_spent = false;
     b->keeper = NULL;
     b->views = 0;
@@ -234,14 +235,13 @@ buffer_traverse(PyObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* The collector calls this for garbage in a cycle, before it empties the
- * other objects. A finalizer that ran before this one may have lent the
+/* The Buffer is garbage in a cycle, and the other objects are not yet emptied.
+ * A finalizer that ran before this one may have lent the
  * memory again, to a view that lives on and need not be counted: then a later
  * collection is to ask again. */
 void
-buffer_finalize(PyObject *self)
+buffer_collected(Buffer *b)
 {
-    Buffer *b = (Buffer *)self;
     if (b->mem.callback == NULL) {
         return; /* needs no other object: dealloc is early enough */
     }
@@ -252,10 +252,22 @@ buffer_finalize(PyObject *self)
         give_back(b);
     }
     else {
-        b->keeper = keeper_new(state_of(self), b);
+        b->keeper = keeper_new(state_of(OBJECT(b)), b);
         b->finalize_spent = b->keeper == NULL;
     }
     keeper_drop(last);
+}
+
+void
+buffer_finalize(PyObject *self)
+{
+    Buffer *b = (Buffer *)self;
+    /* The slot is __del__ to Python, which anybody may call. The collector
+     * marks the object first, and comes once. */
+    if (PyObject_GC_IsFinalized(self) && !b->finalized) {
+        b->finalized = true;
+        buffer_collected(b);
+    }
 }
 
 /* ---- lending --------------------------------------------------------------- */

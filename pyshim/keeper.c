@@ -35,8 +35,8 @@ static void
 keeper_finalize(PyObject *self)
 {
     Buffer *b = ((Keeper *)self)->buffer;
-    if (b != NULL) {
-        buffer_finalize(OBJECT(b));
+    if (b != NULL && PyObject_GC_IsFinalized(self)) {
+        buffer_collected(b);
     }
 }
 

@@ -239,8 +239,9 @@ typedef struct Buffer {
     unsigned char contiguous; /* PYBUF_C_CONTIGUOUS | PYBUF_F_CONTIGUOUS */
     bool readonly;
     bool closed;
-    bool finalize_spent; /* the collector came too early, and no keeper can be
-                          * had: nobody will ask again */
+    bool finalized;      /* the collector came, which it does once */
+    bool finalize_spent; /* it came too early, and no keeper can be had:
+                          * nobody will ask again */
     PyObject *keeper;    /* owned or NULL: see keeper.c */
     Py_ssize_t exports;  /* what reports its end and has not yet ended */
     Py_ssize_t views;    /* exports to others than Buffers; at a root those of
@@ -285,6 +286,8 @@ PyObject *buffer_address(Buffer *b);
 void buffer_dealloc(PyObject *self);
 int buffer_traverse(PyObject *self, visitproc visit, void *arg);
 void buffer_finalize(PyObject *self);
+/* The Buffer is garbage of the collector: its release runs, if it may. */
+void buffer_collected(Buffer *b);
 PyObject *buffer_close(PyObject *self, PyObject *const *args,
                        Py_ssize_t nargs, PyObject *kwnames);
 PyObject *buffer_enter(PyObject *self, PyObject *unused);
