@@ -48,31 +48,50 @@ module_exec(PyObject *module)
     return PyModule_AddType(module, st->buffer_type);
 }
 
+#define OBJECTS_MAX 64
+
+/* The places of all objects that the state owns: what there is to visit and to
+ * clear is said once. Returns how many. */
+static int
+owned_objects(State *st, PyObject ***places)
+{
+    ForeignTypes *f = &st->foreign;
+    int n = 0;
+    for (int i = 0; i < PYBUF_READINGS; i++) {
+        places[n++] = &st->readings[i];
+    }
+    for (int i = 0; i < SIG_COUNT; i++) {
+        places[n++] = &st->keywords[i].kwnames;
+    }
+    PyObject **rest[] = {
+        &st->last_spelling,   (PyObject **)&st->last_element,
+        &st->by_dtype,        &st->dtype_type,
+        &f->ctypes_data,      &f->ctypes_pointer,
+        &f->ctypes_simple,    &f->ctypes_array,
+        &f->ctypes_func,      &f->cffi_uintptr,
+        &f->cffi_data,        &f->cffi,
+        /* last: the others may be of these types */
+        (PyObject **)&st->buffer_type,
+        (PyObject **)&st->element_type,
+        (PyObject **)&st->lease_type,
+        (PyObject **)&st->keeper_type,
+    };
+    _Static_assert(PYBUF_READINGS + SIG_COUNT +
+                           sizeof rest / sizeof rest[0] <= OBJECTS_MAX,
+                   "more objects than OBJECTS_MAX");
+    for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) {
+        places[n++] = rest[i];
+    }
+    return n;
+}
+
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    State *st = PyModule_GetState(module);
-    Py_VISIT(st->buffer_type);
-    Py_VISIT(st->element_type);
-    Py_VISIT(st->lease_type);
-    Py_VISIT(st->keeper_type);
-    for (int i = 0; i < PYBUF_READINGS; i++) {
-        Py_VISIT(st->readings[i]);
-    }
-    Py_VISIT(st->by_dtype);
-    Py_VISIT(st->last_spelling);
-    Py_VISIT(st->last_element);
-    Py_VISIT(st->dtype_type);
-    Py_VISIT(st->foreign.ctypes_data);
-    Py_VISIT(st->foreign.ctypes_pointer);
-    Py_VISIT(st->foreign.ctypes_simple);
-    Py_VISIT(st->foreign.ctypes_array);
-    Py_VISIT(st->foreign.ctypes_func);
-    Py_VISIT(st->foreign.cffi);
-    Py_VISIT(st->foreign.cffi_data);
-    Py_VISIT(st->foreign.cffi_uintptr);
-    for (int i = 0; i < SIG_COUNT; i++) {
-        Py_VISIT(st->keywords[i].kwnames);
+    PyObject **places[OBJECTS_MAX];
+    int n = owned_objects(PyModule_GetState(module), places);
+    for (int i = 0; i < n; i++) {
+        Py_VISIT(*places[i]);
     }
     return 0;
 }
@@ -80,29 +99,11 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 static int
 module_clear(PyObject *module)
 {
-    State *st = PyModule_GetState(module);
-    for (int i = 0; i < PYBUF_READINGS; i++) {
-        Py_CLEAR(st->readings[i]);
+    PyObject **places[OBJECTS_MAX];
+    int n = owned_objects(PyModule_GetState(module), places);
+    for (int i = 0; i < n; i++) {
+        Py_CLEAR(*places[i]);
     }
-    Py_CLEAR(st->by_dtype);
-    Py_CLEAR(st->last_spelling);
-    Py_CLEAR(st->last_element);
-    Py_CLEAR(st->dtype_type);
-    Py_CLEAR(st->foreign.ctypes_data);
-    Py_CLEAR(st->foreign.ctypes_pointer);
-    Py_CLEAR(st->foreign.ctypes_simple);
-    Py_CLEAR(st->foreign.ctypes_array);
-    Py_CLEAR(st->foreign.ctypes_func);
-    Py_CLEAR(st->foreign.cffi_uintptr);
-    Py_CLEAR(st->foreign.cffi_data);
-    Py_CLEAR(st->foreign.cffi);
-    for (int i = 0; i < SIG_COUNT; i++) {
-        Py_CLEAR(st->keywords[i].kwnames);
-    }
-    Py_CLEAR(st->buffer_type);
-    Py_CLEAR(st->element_type);
-    Py_CLEAR(st->lease_type);
-    Py_CLEAR(st->keeper_type);
     return 0;
 }
 

@@ -11,16 +11,8 @@ from typing import Any
 
 import cffi
 import numpy as np
-import pytest
 
 import pybuf
-
-try:  # here and not in a test, so that the leak check need not walk through it each time
-    import pyarrow as pa
-except ImportError:
-    pa = None
-
-needs_pyarrow = pytest.mark.skipif(pa is None, reason="needs pyarrow")
 
 Consumer = Callable[[pybuf.Buffer], Any]
 

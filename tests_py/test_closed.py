@@ -17,9 +17,10 @@ from typing import Any
 
 import cffi
 import numpy as np
+import pyarrow as pa
 import pytest
 from blocks import python_callback
-from consumers import InterfaceOnly, needs_pyarrow, pa
+from consumers import InterfaceOnly
 
 import pybuf
 
@@ -155,7 +156,6 @@ def test_a_buffer_whose_memory_is_gone_has_no_hash():
         hash(b)
 
 
-@needs_pyarrow
 @MAKERS
 def test_pyarrow_is_refused_too(make):
     closed, _held = make()

@@ -18,9 +18,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from blocks import KINDS, PATTERN, Lent, own_memory, python_callback
-from consumers import COUNTED, UNCOUNTED, Consumer, needs_pyarrow, pa
+from consumers import COUNTED, UNCOUNTED, Consumer
 
 import pybuf
 
@@ -182,7 +183,6 @@ def test_a_consumer_for_one_call_may_use_a_view(use: Callable[[Any], Any]):
 # ---- pyarrow ---------------------------------------------------------------------------
 
 
-@needs_pyarrow
 def test_pyarrow_keeps_the_memory_of_its_buffers_and_arrays():
     buffer, address, freed = python_callback()
     block = pa.py_buffer(buffer)
@@ -197,7 +197,6 @@ def test_pyarrow_keeps_the_memory_of_its_buffers_and_arrays():
     assert freed() == 1
 
 
-@needs_pyarrow
 def test_pyarrow_takes_empty_memory():
     """It ends the process when a pointer is NULL, be there no bytes or not."""
     assert pa.py_buffer(pybuf.zeros(0)).size == 0
