@@ -272,20 +272,6 @@ buffer_finalize(PyObject *self)
 
 /* ---- lending --------------------------------------------------------------- */
 
-bool
-buffer_is_gone(const Buffer *b)
-{
-    /* A parent's close() leaves its views alone; its finalizer does not. */
-    return b->root->mem.release == RELEASE_GONE ||
-           b->mem.release == RELEASE_LEFT;
-}
-
-bool
-buffer_is_closed(const Buffer *b)
-{
-    return b->closed || buffer_is_gone(b);
-}
-
 int
 buffer_open(Buffer *b)
 {
@@ -296,42 +282,6 @@ buffer_open(Buffer *b)
         return -1;
     }
     return 0;
-}
-
-/* Views and pointers count where they were taken and where the memory is
- * owned; what lies between is kept by its own children. */
-
-void
-buffer_lend(Buffer *b)
-{
-    b->exports++;
-    b->root->views++;
-    buffer_lend_pointer(b);
-}
-
-void
-buffer_unlend(Buffer *b)
-{
-    b->exports--;
-    b->root->views--;
-}
-
-void
-buffer_lend_pointer(Buffer *b)
-{
-    b->lends++;
-    if (b->root != b) {
-        b->root->lends++;
-    }
-}
-
-void
-buffer_unlend_pointer(Buffer *b)
-{
-    b->lends--;
-    if (b->root != b) {
-        b->root->lends--;
-    }
 }
 
 void

@@ -98,9 +98,9 @@ int
 door_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
     Buffer *b = (Buffer *)self;
-    if (buffer_open(b) < 0) {
+    if (buffer_is_closed(b)) {
         view->obj = NULL;
-        return -1;
+        return buffer_open(b);
     }
     return door_lend_view(b, view, flags);
 }

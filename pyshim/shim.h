@@ -262,21 +262,65 @@ Buffer *buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
                    bool readonly);
 int buffer_set_dims(Buffer *b, const Layout *l);
 void buffer_get_layout(const Buffer *b, Layout *l);
-/* Whether there is no memory any more; a view of another Buffer loses it when
- * the collector released that one. */
-bool buffer_is_gone(const Buffer *b);
-/* Closed, or gone. */
-bool buffer_is_closed(const Buffer *b);
 /* ValueError if closed. */
 int buffer_open(Buffer *b);
-/* Counts one more view (a consumer that will report its end). */
-void buffer_lend(Buffer *b);
-/* One view has ended. */
-void buffer_unlend(Buffer *b);
+
+/* The next few are in every view that is taken and ended. Views and pointers
+ * count where they were taken and where the memory is owned; what lies between
+ * is kept by its own children. */
+
+/* Whether there is no memory any more: a parent's close() leaves its views
+ * alone, its release by the collector does not. */
+static inline bool
+buffer_is_gone(const Buffer *b)
+{
+    return b->root->mem.release == RELEASE_GONE ||
+           b->mem.release == RELEASE_LEFT;
+}
+
+static inline bool
+buffer_is_closed(const Buffer *b)
+{
+    return b->closed || buffer_is_gone(b);
+}
+
 /* A pointer was handed out, which nobody gives back. */
-void buffer_lend_pointer(Buffer *b);
+static inline void
+buffer_lend_pointer(Buffer *b)
+{
+    b->lends++;
+    if (b->root != b) {
+        b->root->lends++;
+    }
+}
+
 /* Takes back that it was ever lent: a view was our own, or nobody has it. */
-void buffer_unlend_pointer(Buffer *b);
+static inline void
+buffer_unlend_pointer(Buffer *b)
+{
+    b->lends--;
+    if (b->root != b) {
+        b->root->lends--;
+    }
+}
+
+/* Counts one more view (a consumer that will report its end). */
+static inline void
+buffer_lend(Buffer *b)
+{
+    b->exports++;
+    b->root->views++;
+    buffer_lend_pointer(b);
+}
+
+/* One view has ended. */
+static inline void
+buffer_unlend(Buffer *b)
+{
+    b->exports--;
+    b->root->views--;
+}
+
 /* Another Buffer becomes, or ends as, a view of this one. */
 void buffer_lend_child(Buffer *parent);
 void buffer_unlend_child(Buffer *parent);
