@@ -20,12 +20,14 @@ sub_buffer(Buffer *parent, Element *e, const Layout *l, bool readonly)
         .owner = (PyObject *)parent,
     };
     Py_INCREF(OBJECT(parent));
+    /* Before anything is made: the collector may run then, and resize it. */
+    buffer_lend_child(parent);
     Buffer *b = buffer_new(state_of(OBJECT(parent)), e, l, &mem, readonly);
     if (b == NULL) {
+        buffer_unlend_child(parent);
+        parent->lends--;
         Py_DECREF(OBJECT(parent));
-        return NULL;
     }
-    buffer_lend_child(parent);
     return b;
 }
 

@@ -43,7 +43,8 @@ layout_of_view(Layout *l, const Py_buffer *view)
 {
     if (view->ndim < 0 || view->ndim > PYBUF_MAX_NDIM) {
         PyErr_Format(PyExc_ValueError,
-                     "the exporter has %d dimensions; a buffer has at most %d",
+                     "the exporter has %d dimensions; a buffer has at most %d "
+                     "dimensions",
                      view->ndim, PYBUF_MAX_NDIM);
         return -1;
     }
