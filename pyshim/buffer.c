@@ -1,9 +1,7 @@
-/* buffer.c: the Buffer as an object: how it is made, lent, closed
- * and ended. */
+/* buffer.c: the Buffer as an object: how it is made, lent, closed and ended. */
 #include "shim.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- making ---------------------------------------------------------------- */
 
@@ -46,8 +44,6 @@ buffer_get_layout(const Buffer *b, Layout *l)
     l->flags = b->contiguous;
     l->indirect = b->suboffsets != NULL;
     l->nbytes = b->nbytes;
-    l->low = 0;
-    l->high = b->nbytes;
     for (int i = 0; i < b->ndim; i++) {
         l->shape[i] = b->shape[i];
         l->strides[i] = b->strides[i];
@@ -100,6 +96,7 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
     b->mem = *mem;
     b->root = mem->release == RELEASE_PARENT ? ((Buffer *)mem->owner)->root : b;
     b->ledger = st->ledger;
+    b->ledger->holders++;
     b->ledger->made++;
     b->ledger->live_bytes += mem->block_size;
     if (can_be_in_a_cycle(mem)) {
@@ -145,9 +142,8 @@ destroy(Buffer *b)
     if (b->shape != NULL && b->shape != b->inline_dims) {
         free(b->shape);
     }
-    Ledger *ledger = b->ledger;
-    if (ledger != NULL && ledger->orphan && ledger->made == ledger->freed) {
-        free(ledger);
+    if (b->ledger != NULL) {
+        ledger_drop(b->ledger);
     }
     keeper_drop(b->keeper);
     Py_XDECREF(OBJECT(b->element));
@@ -236,9 +232,9 @@ buffer_traverse(PyObject *self, visitproc visit, void *arg)
 }
 
 /* The Buffer is garbage in a cycle, and the other objects are not yet emptied.
- * A finalizer that ran before this one may have lent the
- * memory again, to a view that lives on and need not be counted: then a later
- * collection is to ask again. */
+ * A finalizer that ran before this one may have lent the memory again, to a
+ * view that lives on and need not be counted: then a later collection is to
+ * ask again. */
 void
 buffer_collected(Buffer *b)
 {

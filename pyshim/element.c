@@ -211,7 +211,8 @@ read_text(State *st, PyObject *spelling, int how)
     return e;
 }
 
-PyObject *
+/* The class numpy.dtype; imports NumPy. Borrowed from the state. */
+static PyObject *
 numpy_dtype_type(State *st)
 {
     if (st->dtype_type == NULL) {

@@ -24,21 +24,18 @@ ledger_new(void)
     Ledger *ledger = calloc(1, sizeof *ledger);
     if (ledger == NULL) {
         PyErr_NoMemory();
+        return NULL;
     }
+    ledger->holders = 1;
     return ledger;
 }
 
 void
-ledger_orphan(Ledger *ledger)
+ledger_drop(Ledger *ledger)
 {
-    if (ledger == NULL) {
-        return;
-    }
-    if (ledger->made == ledger->freed) {
+    if (--ledger->holders == 0) {
         free(ledger);
-        return;
     }
-    ledger->orphan = true;
 }
 
 char *

@@ -115,8 +115,10 @@ module_free(void *module)
         return;
     }
     module_clear(module);
-    ledger_orphan(st->ledger);
-    st->ledger = NULL;
+    if (st->ledger != NULL) {
+        ledger_drop(st->ledger);
+        st->ledger = NULL;
+    }
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -22,12 +22,12 @@ _Static_assert(sizeof(Py_ssize_t) == sizeof(int64_t),
 /* ---- counters --------------------------------------------------------- */
 
 /* Counts of one interpreter, guarded by its GIL. Malloc'd, so that a Buffer
- * that outlives its module still finds it: see ledger_drop in memory.c. */
+ * that outlives its module still finds it. */
 typedef struct {
     uint64_t made;      /* memories made or taken over */
     uint64_t freed;     /* memories freed or given back */
     int64_t live_bytes; /* bytes of those made and not yet freed */
-    bool orphan;        /* the module is gone; the last memory frees this */
+    uint64_t holders;   /* the module, and each Buffer: the last frees this */
 } Ledger;
 
 typedef struct Element Element;
@@ -164,8 +164,6 @@ Element *element_from_text(State *st, const char *text, int how);
 Element *element_default(State *st);
 /* NumPy's dtype of an element; imports NumPy. Borrowed from the element. */
 PyObject *element_descr(State *st, Element *e);
-/* The class numpy.dtype; imports NumPy. Borrowed from the state. */
-PyObject *numpy_dtype_type(State *st);
 
 /* ---- layout.c ----------------------------------------------------------- */
 
@@ -187,8 +185,8 @@ int layout_of_view(Layout *l, const Py_buffer *view);
 /* Fills all but ndim and shape, which the caller has set, for a layout without
  * gaps in order 'C' or 'F'. Enters Go only for a shape that is refused. */
 int layout_contiguous(Layout *l, Py_ssize_t itemsize, char order);
-/* The same with strides (and suboffsets where l->indirect) that the caller has
- * set: Go judges. strides NULL: contiguous in C order. */
+/* The same as Go judges it. strided: with strides (and suboffsets where
+ * l->indirect) that the caller has set; else without gaps in `order`. */
 int layout_judge(Layout *l, Py_ssize_t itemsize, bool strided, char order);
 
 /* ---- buffer.c: the object ----------------------------------------------- */
@@ -373,8 +371,10 @@ PyObject *buffer_resize(PyObject *self, PyObject *shape);
 
 /* ---- memory.c: where memory comes from, and goes ------------------------ */
 
+/* Held by the caller. */
 Ledger *ledger_new(void);
-void ledger_orphan(Ledger *ledger);
+/* One holder less. */
+void ledger_drop(Ledger *ledger);
 /* nbytes of C memory, element 0 aligned to `align`; zeroed if asked. */
 int memory_c(Memory *mem, Py_ssize_t nbytes, Py_ssize_t align, bool zeroed);
 /* The alignment that is asked for: a power of two. NULL: the default. */
