@@ -127,6 +127,22 @@ def parallel() -> Callable[..., None]:
     return run
 
 
+@pytest.fixture
+def only_explicit_collections() -> Iterator[None]:
+    """The collector comes only when the test calls it."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.fixture
+def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The exceptions that nobody could be told of, each as its repr."""
+    got: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda u: got.append(repr(u.exc_value)))
+    return got
+
+
 class Releases(list[int]):
     """A release callback that remembers each address it was given."""
 

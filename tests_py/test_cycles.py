@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,18 +18,7 @@ BLOCK = (ctypes.c_char * 16)(*b"0123456789abcdef")
 ADDRESS = ctypes.addressof(BLOCK)
 
 
-@pytest.fixture(autouse=True)
-def _only_explicit_collections() -> Iterator[None]:
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.fixture
-def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    got: list[str] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda u: got.append(repr(u.exc_value)))
-    return got
+pytestmark = pytest.mark.usefixtures("only_explicit_collections")
 
 
 class Library:
