@@ -43,6 +43,8 @@ func kindOf(err error) C.int32_t {
 			return C.PYBUF_ETYPE
 		case pybuf.ErrOverflow:
 			return C.PYBUF_EOVERFLOW
+		case pybuf.ErrMemory:
+			return C.PYBUF_EMEMORY
 		case pybuf.ErrUnknown:
 			return C.PYBUF_EUNKNOWN
 		}

@@ -9,11 +9,13 @@
 //	pybuf_go_element  a spelling of an element type -> the element record
 //	pybuf_go_plain    the spellings to fill a cache of records with
 //	pybuf_go_layout   a layout -> what follows from it
+//	pybuf_go_alloc    memory of Go's heap
+//	pybuf_go_free     gives it back
 //	pybuf_go_runtime  counters of the Go runtime
 //
 // An export decodes its arguments, calls package pybuf and encodes the
 // answer; what is right and wrong is decided there. No C pointer outlives the
-// call that brought it, and no memory is allocated for C.
+// call that brought it. The one memory that C is given is pybuf_go_alloc's.
 package main
 
 func main() {} // not called in a shared library, and demanded by the linker

@@ -9,10 +9,10 @@
  * Rules for the whole header, exceptions are noted at the item:
  * - Units: sizes, strides and offsets are bytes; shapes are items.
  * - Ownership: every pointer belongs to the caller, is read or written during
- *   the call and never kept. Go hands no memory over.
+ *   the call and never kept. Go hands over pybuf_block.data and nothing else.
  * - Threads: every function may be called on any thread, with or without the
- *   GIL, any number at once. None may be called in a forked child, where the
- *   Go runtime is dead.
+ *   GIL, any number at once. None may be called in a child that was forked
+ *   since this library was loaded: its Go runtime is dead there.
  * - Returns: PYBUF_OK, or the kind of an error whose sentence is in `err`.
  *   A failed call leaves the other outputs unspecified, one that succeeds
  *   leaves `err` alone. A function without `err` fails by PYBUF_EPANIC only,
@@ -24,7 +24,7 @@
 
 #include <stdint.h>
 
-#define PYBUF_ABI 1
+#define PYBUF_ABI 2
 
 /* The most dimensions of a layout: PyBUF_MAX_NDIM of CPython. */
 #define PYBUF_MAX_NDIM 64
@@ -103,18 +103,27 @@ typedef struct {
     int64_t indirect;     /* 1 if any suboffset is >= 0, else 0 */
 } pybuf_layout;
 
+/* Memory of Go's heap, pinned: it does not move and is not collected until
+ * pybuf_go_free(slot). */
+typedef struct {
+    void *data;   /* zeroed; never NULL, not even for 0 bytes */
+    int64_t slot; /* > 0 */
+} pybuf_block;
+
 /* What the Go runtime says about itself: read by tests and `python -m pybuf`. */
 typedef struct {
     int64_t goroutines;
     int64_t heap_objects; /* live or not yet swept */
     int64_t heap_bytes;
     int64_t collections;  /* finished garbage collections */
+    int64_t blocks;       /* pybuf_blocks that are not yet freed */
+    int64_t block_bytes;  /* bytes that were asked for with them */
     pybuf_text go;        /* "go1.26.8" */
 } pybuf_runtime;
 
 /* ABI number and struct sizes of the Go half, to be held against one's own:
- * out[0] = PYBUF_ABI, out[1..3] = sizeof(pybuf_element, pybuf_layout,
- * pybuf_runtime). Its return waits until the Go runtime is up. */
+ * out[0] = PYBUF_ABI, out[1..4] = sizeof(pybuf_element, pybuf_layout,
+ * pybuf_runtime, pybuf_block). Its return waits until the Go runtime is up. */
 int32_t pybuf_go_abi(int64_t *out);
 
 /* Version of the library, "0.1.0". */
@@ -135,6 +144,17 @@ int32_t pybuf_go_plain(int32_t how, int64_t i, pybuf_text *spelling,
 
 /* Judges a layout, see pybuf_layout. */
 int32_t pybuf_go_layout(pybuf_layout *layout, pybuf_text *err);
+
+/* Memory of Go's heap: nbytes >= 0, of which the first lies at a multiple of
+ * align, a power of two.
+ * Returns: PYBUF_EMEMORY for a size that no machine has. One that this machine
+ * does not have ends the process: ask the system first. */
+int32_t pybuf_go_alloc(int64_t nbytes, int64_t align, pybuf_block *out,
+                       pybuf_text *err);
+
+/* Frees the block of the slot: nobody may look at it any more.
+ * Returns: PYBUF_EVALUE if the slot has no block, or had it once. */
+int32_t pybuf_go_free(int64_t slot, pybuf_text *err);
 
 /* Reads the counters of the runtime, for which it stops all goroutines;
  * collect != 0 runs the collector first. */

@@ -17,6 +17,11 @@
 // whose indices are all 0. [Layout.Judge] applies the rules and tells what
 // follows from them: strides, bytes, the reach in memory, contiguity.
 //
+// # Memory
+//
+// [NewBlock] gives memory of Go's heap to somebody outside of Go, who may look
+// at it until its [Slot] is released.
+//
 // # Errors
 //
 // Every error of the package is an [*Error]: a [Kind] for programs and a
@@ -25,6 +30,6 @@
 //
 // # Threads
 //
-// Every function may be called by any goroutine at any time; nothing is kept
-// between calls, and no argument is kept or changed.
+// Every function may be called by any goroutine at any time. No argument is
+// kept or changed, and nothing is kept between calls but what slots hold.
 package pybuf

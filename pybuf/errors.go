@@ -23,6 +23,8 @@ const (
 	ErrOverflow
 	// ErrUnknown: a spelling that is none of ours; somebody else may know it.
 	ErrUnknown
+	// ErrMemory: memory that no machine has.
+	ErrMemory
 )
 
 // Error names the kind, "pybuf: impossible value".
@@ -34,6 +36,8 @@ func (k Kind) Error() string {
 		return "pybuf: refused element type"
 	case ErrOverflow:
 		return "pybuf: number too large"
+	case ErrMemory:
+		return "pybuf: no such memory"
 	case ErrUnknown:
 		return "pybuf: unknown spelling"
 	}

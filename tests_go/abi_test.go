@@ -105,6 +105,8 @@ func TestABI_Plain(t *testing.T) { runC(t, "plain") }
 
 func TestABI_Layout(t *testing.T) { runC(t, "layout") }
 
+func TestABI_Memory(t *testing.T) { runC(t, "memory") }
+
 func TestABI_TextsAreCutToTheirMemory(t *testing.T) { runC(t, "text") }
 
 func TestABI_Runtime(t *testing.T) { runC(t, "runtime", runtime.Version()) }

@@ -7,13 +7,14 @@ main(int argc, char **argv)
 {
     CHECK(argc == 2);
 
-    int64_t abi[5] = {-1, -1, -1, -1, 12345};
+    int64_t abi[6] = {-1, -1, -1, -1, -1, 12345};
     CHECK(pybuf_go_abi(abi) == PYBUF_OK);
     CHECK(abi[0] == PYBUF_ABI);
     CHECK(abi[1] == sizeof(pybuf_element));
     CHECK(abi[2] == sizeof(pybuf_layout));
     CHECK(abi[3] == sizeof(pybuf_runtime));
-    CHECK(abi[4] == 12345);
+    CHECK(abi[4] == sizeof(pybuf_block));
+    CHECK(abi[5] == 12345);
 
     char data[32];
     pybuf_text version = {data, sizeof(data), -1};

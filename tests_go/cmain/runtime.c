@@ -6,12 +6,14 @@ static char go[64];
 static pybuf_runtime
 read_runtime(int32_t collect)
 {
-    pybuf_runtime r = {-1, -1, -1, -1, {go, sizeof(go), -1}};
+    pybuf_runtime r = {-1, -1, -1, -1, -1, -1, {go, sizeof(go), -1}};
     CHECK(pybuf_go_runtime(collect, &r) == PYBUF_OK);
     CHECK(r.goroutines > 0);
     CHECK(r.heap_objects > 0);
     CHECK(r.heap_bytes > 0);
     CHECK(r.collections >= 0);
+    CHECK(r.blocks == 0);
+    CHECK(r.block_bytes == 0);
     CHECK(r.go.len == (int64_t)strlen(go));
     return r;
 }

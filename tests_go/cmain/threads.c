@@ -1,11 +1,35 @@
 /* Every function at once on several threads, the first call among them. */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "check.h"
 
 enum { THREADS = 8, ROUNDS = 500 };
 
 static pthread_barrier_t start;
+
+/* The slot of a block that its thread left for another one to free; or 0. */
+static _Atomic int64_t left;
+
+static void
+allocate_and_free(void)
+{
+    enum { SIZE = 5000 };
+    pybuf_block mine, others;
+    error_text err;
+    CHECK(pybuf_go_alloc(SIZE, 64, &mine, error_init(&err)) == PYBUF_OK);
+    CHECK(pybuf_go_alloc(0, 1, &others, error_init(&err)) == PYBUF_OK);
+    CHECK(mine.slot != others.slot);
+    CHECK(((char *)mine.data)[0] == 0 && ((char *)mine.data)[SIZE - 1] == 0);
+    memset(mine.data, 0x5a, SIZE);
+    int64_t slot = atomic_exchange(&left, others.slot);
+    CHECK(slot == 0 || pybuf_go_free(slot, error_init(&err)) == PYBUF_OK);
+    for (int i = 0; i < SIZE; i++) {
+        CHECK(((char *)mine.data)[i] == 0x5a);
+    }
+    CHECK(pybuf_go_free(mine.slot, error_init(&err)) == PYBUF_OK);
+    CHECK(pybuf_go_free(mine.slot, error_init(&err)) == PYBUF_EVALUE);
+}
 
 static void
 one_round(void)
@@ -36,7 +60,7 @@ one_round(void)
     pybuf_text text = {data, sizeof(data), -1};
     CHECK(pybuf_go_plain(PYBUF_DTYPE, 3, &text, element_init(&e)) == PYBUF_OK);
     CHECK(pybuf_go_version(&text) == PYBUF_OK);
-    int64_t abi[4];
+    int64_t abi[5];
     CHECK(pybuf_go_abi(abi) == PYBUF_OK);
 }
 
@@ -46,6 +70,7 @@ run(void *unused)
     pthread_barrier_wait(&start);
     for (int i = 0; i < ROUNDS; i++) {
         one_round();
+        allocate_and_free();
         if (i % 100 == 0) {
             pybuf_runtime r = {.go = {NULL, 0, 0}};
             CHECK(pybuf_go_runtime(1, &r) == PYBUF_OK);
@@ -66,5 +91,10 @@ main(void)
     for (int i = 0; i < THREADS; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
+    pybuf_runtime r = {.go = {NULL, 0, 0}};
+    CHECK(pybuf_go_runtime(0, &r) == PYBUF_OK);
+    CHECK(r.blocks == 1); /* what the last one left */
+    CHECK(r.block_bytes == 0);
+    CHECK(pybuf_go_free(left, NULL) == PYBUF_OK);
     return 0;
 }
