@@ -1,6 +1,7 @@
 /* buffer.c: the Buffer as an object: how it is made, lent, closed and ended. */
 #include "shim.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 /* ---- making ---------------------------------------------------------------- */
@@ -165,14 +166,52 @@ typedef struct {
     const Ledger *ledger;
 } Nest;
 
-static _Thread_local Nest nest;
+/* Not thread-local in C's sense: of that a library that starts Go again in a
+ * child of a child of a child... has too little. */
+static pthread_key_t nest_key;
+static int nest_key_failed;
 
 static void
-destroy_nested(PyObject *self)
+make_nest_key(void)
 {
-    nest.depth++;
+    nest_key_failed = pthread_key_create(&nest_key, free);
+}
+
+int
+buffer_prepare(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_nest_key);
+    if (nest_key_failed != 0) {
+        PyErr_SetString(PyExc_ImportError,
+                        "pybuf cannot be imported: the C library has no key "
+                        "for thread-specific data left");
+        return -1;
+    }
+    return 0;
+}
+
+/* The nest of this thread; NULL if there is no memory for one. */
+static Nest *
+nest_here(void)
+{
+    Nest *nest = pthread_getspecific(nest_key);
+    if (nest == NULL) {
+        nest = calloc(1, sizeof *nest);
+        if (pthread_setspecific(nest_key, nest) != 0) {
+            free(nest);
+            nest = NULL;
+        }
+    }
+    return nest;
+}
+
+static void
+destroy_nested(Nest *nest, PyObject *self)
+{
+    nest->depth++;
     destroy((Buffer *)self);
-    nest.depth--;
+    nest->depth--;
 }
 
 void
@@ -183,26 +222,31 @@ buffer_dealloc(PyObject *self)
     if (b->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
-    Nest outer = nest;
-    bool outermost = outer.depth == 0 || outer.ledger != b->ledger;
-    if (outermost) {
-        nest = (Nest){.ledger = b->ledger};
-    }
-    else if (outer.depth >= NESTING_MAX) {
-        b->next_dead = nest.dead;
-        nest.dead = self;
+    Nest *nest = nest_here();
+    if (nest == NULL) {
+        destroy(b);
         return;
     }
-    destroy_nested(self);
+    Nest outer = *nest;
+    bool outermost = outer.depth == 0 || outer.ledger != b->ledger;
+    if (outermost) {
+        *nest = (Nest){.ledger = b->ledger};
+    }
+    else if (outer.depth >= NESTING_MAX) {
+        b->next_dead = nest->dead;
+        nest->dead = self;
+        return;
+    }
+    destroy_nested(nest, self);
     if (!outermost) {
         return;
     }
-    while (nest.dead != NULL) {
-        PyObject *next = nest.dead;
-        nest.dead = ((Buffer *)next)->next_dead;
-        destroy_nested(next);
+    while (nest->dead != NULL) {
+        PyObject *next = nest->dead;
+        nest->dead = ((Buffer *)next)->next_dead;
+        destroy_nested(nest, next);
     }
-    nest = outer;
+    *nest = outer;
 }
 
 /* The collector empties garbage before its dealloc: a function has no closure

@@ -5,7 +5,7 @@
 static const char *
 source_name(const Buffer *b)
 {
-    return b->mem.source == SOURCE_C ? "c" : "foreign";
+    return memory_source_name(b->mem.source);
 }
 
 /* Of a copy: making a tuple may run the collector, and that a resize(). */
@@ -127,7 +127,7 @@ buffer_sizeof(PyObject *self, PyObject *Py_UNUSED(unused))
     if (b->shape != b->inline_dims) {
         size += (b->suboffsets ? 3 : 2) * (size_t)b->ndim * sizeof(Py_ssize_t);
     }
-    if (b->mem.release == RELEASE_FREE) {
+    if (b->mem.release == RELEASE_FREE || b->mem.release == RELEASE_GO) {
         size += (size_t)b->mem.block_size;
     }
     return PyLong_FromSize_t(size);

@@ -129,10 +129,10 @@ may_move(Buffer *b)
                         "was lent: whoever took it may still have it");
         return -1;
     }
-    if (b->mem.release != RELEASE_FREE) {
+    if (b->mem.release != RELEASE_FREE && b->mem.release != RELEASE_GO) {
         PyErr_Format(PyExc_BufferError,
-                     "resize() can move memory of source 'c' only; this is "
-                     "%s",
+                     "resize() can move memory of source 'c' or 'go' only; "
+                     "this is %s",
                      b->mem.release == RELEASE_PARENT
                          ? "a view of another Buffer"
                          : "somebody else's (source 'foreign')");
@@ -156,7 +156,9 @@ buffer_resize(PyObject *self, PyObject *shape)
         return NULL;
     }
     Memory moved;
-    if (memory_c(&moved, layout.nbytes, b->mem.align, true) < 0) {
+    Wish wish = {
+        .source = b->mem.source, .align = b->mem.align, .zeroed = true};
+    if (memory_new(&moved, layout.nbytes, wish) < 0) {
         return NULL;
     }
     Py_ssize_t kept = b->nbytes < layout.nbytes ? b->nbytes : layout.nbytes;

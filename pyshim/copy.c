@@ -23,7 +23,7 @@ copy_items(char *to, Py_buffer *view, char order)
 }
 
 static Buffer *
-copy_view(State *st, Py_buffer *view, char order, Py_ssize_t align)
+copy_view(State *st, Py_buffer *view, char order, Wish wish)
 {
     const char *format = view->format == NULL ? "B" : view->format;
     Element *e = element_from_text(st, format, PYBUF_FORMAT);
@@ -50,7 +50,7 @@ copy_view(State *st, Py_buffer *view, char order, Py_ssize_t align)
                          layout.nbytes, view->len);
         }
         else {
-            b = make_buffer(st, e, &layout, align, false);
+            b = make_buffer(st, e, &layout, wish);
         }
     }
     Py_DECREF(OBJECT(e));
@@ -61,7 +61,7 @@ copy_view(State *st, Py_buffer *view, char order, Py_ssize_t align)
 }
 
 Buffer *
-copy_of(State *st, PyObject *src, char order, Py_ssize_t align)
+copy_of(State *st, PyObject *src, char order, Wish wish)
 {
     Py_buffer view;
     Buffer *ours = Py_IS_TYPE(src, st->buffer_type) ? (Buffer *)src : NULL;
@@ -75,7 +75,7 @@ copy_of(State *st, PyObject *src, char order, Py_ssize_t align)
     if (PyObject_GetBuffer(src, &view, PyBUF_FULL_RO) < 0) {
         return NULL;
     }
-    Buffer *b = copy_view(st, &view, order, align);
+    Buffer *b = copy_view(st, &view, order, wish);
     PyBuffer_Release(&view);
     if (ours != NULL && ours->lends == lends + 1) {
         buffer_unlend_pointer(ours); /* the view was our own, and is gone */
@@ -96,11 +96,11 @@ pybuf_copy(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     State *st = state_of_module(module);
     PyObject *arg[4];
     char order = 'C';
-    Py_ssize_t align;
+    Wish wish;
     if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
         args_order(arg[1], "copy", &order) < 0 ||
-        memory_align(arg[2], &align) < 0 || make_source(arg[3], "copy") < 0) {
+        memory_wish(arg[2], arg[3], "copy", &wish) < 0) {
         return NULL;
     }
-    return (PyObject *)copy_of(st, arg[0], order, align);
+    return (PyObject *)copy_of(st, arg[0], order, wish);
 }

@@ -254,7 +254,8 @@ door_dlpack(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
         return judge(b, versioned) < 0 ? NULL
                                        : tensor_capsule(b, versioned, 0);
     }
-    Buffer *fresh = copy_of(st, self, 'C', b->element->align);
+    Wish plain = {.source = SOURCE_C, .align = b->element->align};
+    Buffer *fresh = copy_of(st, self, 'C', plain);
     PyObject *capsule = NULL;
     if (fresh != NULL && judge(fresh, versioned) == 0) {
         capsule = tensor_capsule(fresh, versioned, DL_FLAG_IS_COPIED);

@@ -11,10 +11,10 @@
 static PyObject *
 frame_of(State *st, Buffer *b, long protocol)
 {
+    Wish plain = {.source = SOURCE_C, .align = b->element->align};
     PyObject *solid = b->contiguous
                           ? Py_NewRef((PyObject *)b)
-                          : (PyObject *)copy_of(st, (PyObject *)b, 'C',
-                                                b->element->align);
+                          : (PyObject *)copy_of(st, (PyObject *)b, 'C', plain);
     if (solid == NULL) {
         return NULL;
     }
@@ -102,11 +102,11 @@ stand_on(State *st, PyObject *holder, const Py_buffer *view, Element *e,
 static Buffer *
 move_out(State *st, const Py_buffer *view, Element *e, const Layout *l)
 {
-    Py_ssize_t align;
-    if (memory_align(NULL, &align) < 0) {
+    Wish wish;
+    if (memory_wish(NULL, NULL, "loads", &wish) < 0) {
         return NULL;
     }
-    Buffer *b = make_buffer(st, e, l, align, false);
+    Buffer *b = make_buffer(st, e, l, wish);
     if (b != NULL) {
         memcpy(b->mem.data, view->buf, (size_t)view->len);
     }

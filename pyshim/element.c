@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define TEXT_CAP 256
-#define ERROR_CAP 512
+#define ERROR_CAP REASON_CAP
 
 static void
 element_dealloc(PyObject *self)
@@ -138,16 +138,16 @@ fill_cache(State *st, int how, PyObject *cache)
 {
     for (int64_t i = 0;; i++) {
         Draft draft;
-        char name[TEXT_CAP];
+        char name[TEXT_CAP], message[ERROR_CAP];
         pybuf_text spelling = room(name);
+        pybuf_text err = {.data = message, .cap = sizeof message, .len = 0};
         draft_init(&draft);
-        int32_t kind = go_plain(how, i, &spelling, &draft.record);
+        int32_t kind = go_plain(how, i, &spelling, &draft.record, &err);
         if (kind == PYBUF_EUNKNOWN) {
             return 0;
         }
         if (kind != PYBUF_OK) {
-            PyErr_SetString(PyExc_SystemError,
-                            "the table of plain element types is broken");
+            go_raise(kind, &err);
             return -1;
         }
         Element *e = element_new(st, &draft.record);

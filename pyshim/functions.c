@@ -17,21 +17,27 @@ core_counters(PyObject *module, PyObject *Py_UNUSED(unused))
 static PyObject *
 core_go_runtime(PyObject *Py_UNUSED(module), PyObject *collect)
 {
-    char name[64];
+    char name[64], message[REASON_CAP];
     pybuf_runtime r = {.go = {.data = name, .cap = sizeof name}};
+    pybuf_text err = {.data = message, .cap = sizeof message, .len = 0};
     int truth = PyObject_IsTrue(collect);
+    int32_t kind;
     if (truth < 0) {
         return NULL;
     }
-    if (go_runtime(truth, &r) != PYBUF_OK) {
-        PyErr_SetString(PyExc_SystemError, "the Go runtime gave no answer");
-        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    kind = go_runtime(truth, &r, &err);
+    Py_END_ALLOW_THREADS
+    if (kind != PYBUF_OK) {
+        return go_raise(kind, &err);
     }
-    return Py_BuildValue("{s:s,s:L,s:L,s:L,s:L}", "go", name, "goroutines",
-                         (long long)r.goroutines, "heap_objects",
-                         (long long)r.heap_objects, "heap_bytes",
-                         (long long)r.heap_bytes, "collections",
-                         (long long)r.collections);
+    return Py_BuildValue(
+        "{s:s,s:L,s:L,s:L,s:L,s:L,s:L,s:I}", "go", name, "goroutines",
+        (long long)r.goroutines, "heap_objects", (long long)r.heap_objects,
+        "heap_bytes", (long long)r.heap_bytes, "collections",
+        (long long)r.collections, "blocks", (long long)r.blocks,
+        "block_bytes", (long long)r.block_bytes, "generation",
+        (unsigned)rebirth_generation());
 }
 
 /* ---- the table --------------------------------------------------------------------- */

@@ -1,32 +1,33 @@
 /* gocall.c: the only file that calls Go, so that calls can be counted.
  *
- * No loop that makes, views or frees Buffers may come here: the counter is
- * what the tests of that promise read. */
+ * No loop that makes, views or frees Buffers of C's or of foreign memory may
+ * come here: the counter is what the tests of that promise read. */
 #include "shim.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
+
+#include "runtime.h"
 
 static atomic_uint_fast64_t calls;
 
-/* When a thread of Python's calls Go for the first time, Go unblocks the
- * signals that it wants on it (SIGCHLD, SIGPROF, SIGURG and seven more), and
- * leaves it so. The thread is not Go's: it gets its own mask back. */
-static sigset_t
-enter(void)
+/* The runtime to call, counted; or NULL with the reason in err. */
+static const GoRuntime *
+enter(pybuf_text *err)
 {
-    sigset_t mask;
-    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    char why[REASON_CAP];
+    const GoRuntime *go = rebirth_runtime(why);
+    if (go == NULL) {
+        err->len = (int64_t)strnlen(why, sizeof why - 1);
+        if (err->len >= err->cap) {
+            err->len = err->cap - 1;
+        }
+        memcpy(err->data, why, (size_t)err->len);
+        err->data[err->len] = '\0';
+        return NULL;
+    }
     atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
-    return mask;
-}
-
-static int32_t
-leave(sigset_t mask, int32_t result)
-{
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
-    return result;
+    return go;
 }
 
 uint64_t
@@ -36,22 +37,13 @@ go_calls(void)
 }
 
 int
-go_check(void)
+go_start(void)
 {
-    int64_t theirs[4] = {0};
-    const int64_t ours[4] = {PYBUF_ABI, sizeof(pybuf_element),
-                             sizeof(pybuf_layout), sizeof(pybuf_runtime)};
-    sigset_t mask = enter();
-    leave(mask, pybuf_go_abi(theirs));
-    for (int i = 0; i < 4; i++) {
-        if (theirs[i] != ours[i]) {
-            PyErr_Format(PyExc_ImportError,
-                         "the two halves of pybuf._core were built from "
-                         "different sources (item %d is %lld in Go and %lld "
-                         "in C); build and install pybuf again",
-                         i, (long long)theirs[i], (long long)ours[i]);
-            return -1;
-        }
+    char why[REASON_CAP];
+    rebirth_prepare();
+    if (rebirth_runtime(why) == NULL) {
+        PyErr_Format(PyExc_ImportError, "pybuf cannot be imported: %s", why);
+        return -1;
     }
     return 0;
 }
@@ -60,36 +52,52 @@ int32_t
 go_element(const char *spelling, Py_ssize_t len, int how, pybuf_element *out,
            pybuf_text *err)
 {
-    sigset_t mask = enter();
-    return leave(mask, pybuf_go_element((char *)spelling, len, how, out, err));
+    const GoRuntime *go = enter(err);
+    return go == NULL ? PYBUF_ERUNTIME
+                      : go->element((char *)spelling, len, how, out, err);
 }
 
 int32_t
-go_plain(int how, int64_t i, pybuf_text *spelling, pybuf_element *out)
+go_plain(int how, int64_t i, pybuf_text *spelling, pybuf_element *out,
+         pybuf_text *err)
 {
-    sigset_t mask = enter();
-    return leave(mask, pybuf_go_plain(how, i, spelling, out));
+    const GoRuntime *go = enter(err);
+    return go == NULL ? PYBUF_ERUNTIME : go->plain(how, i, spelling, out);
 }
 
 int32_t
 go_layout(pybuf_layout *layout, pybuf_text *err)
 {
-    sigset_t mask = enter();
-    return leave(mask, pybuf_go_layout(layout, err));
+    const GoRuntime *go = enter(err);
+    return go == NULL ? PYBUF_ERUNTIME : go->layout(layout, err);
 }
 
 int32_t
-go_runtime(int collect, pybuf_runtime *out)
+go_alloc(int64_t nbytes, int64_t align, pybuf_block *out, pybuf_text *err)
 {
-    sigset_t mask = enter();
-    return leave(mask, pybuf_go_runtime(collect, out));
+    const GoRuntime *go = enter(err);
+    return go == NULL ? PYBUF_ERUNTIME : go->alloc(nbytes, align, out, err);
 }
 
 int32_t
-go_version(pybuf_text *out)
+go_free(int64_t slot, pybuf_text *err)
 {
-    sigset_t mask = enter();
-    return leave(mask, pybuf_go_version(out));
+    const GoRuntime *go = enter(err);
+    return go == NULL ? PYBUF_ERUNTIME : go->free(slot, err);
+}
+
+int32_t
+go_runtime(int collect, pybuf_runtime *out, pybuf_text *err)
+{
+    const GoRuntime *go = enter(err);
+    return go == NULL ? PYBUF_ERUNTIME : go->runtime(collect, out);
+}
+
+int32_t
+go_version(pybuf_text *out, pybuf_text *err)
+{
+    const GoRuntime *go = enter(err);
+    return go == NULL ? PYBUF_ERUNTIME : go->version(out);
 }
 
 PyObject *

@@ -1,29 +1,11 @@
 /* make.c: new memory: empty() and zeros(). */
 #include "shim.h"
 
-/* source=: where new memory is to come from. */
-int
-make_source(PyObject *arg, const char *function)
-{
-    if (arg == NULL) {
-        return 0;
-    }
-    if (PyUnicode_Check(arg) &&
-        PyUnicode_CompareWithASCIIString(arg, "c") == 0) {
-        return 0;
-    }
-    return refuse(PyUnicode_Check(arg) ? PyExc_ValueError : PyExc_TypeError, arg,
-                  "%s(): source is {}; memory can be had from \"c\"",
-                  function);
-}
-
-/* C memory for a layout, and a writable Buffer over it. */
 Buffer *
-make_buffer(State *st, Element *e, const Layout *l, Py_ssize_t align,
-             bool zeroed)
+make_buffer(State *st, Element *e, const Layout *l, Wish wish)
 {
     Memory mem;
-    if (memory_c(&mem, l->nbytes, align, zeroed) < 0) {
+    if (memory_new(&mem, l->nbytes, wish) < 0) {
         return NULL;
     }
     Buffer *b = buffer_new(st, e, l, &mem, false);
@@ -40,14 +22,14 @@ make(PyObject *module, const Signature *sig, PyObject *const *args,
     State *st = state_of_module(module);
     PyObject *arg[5];
     char order = 'C';
-    Py_ssize_t align;
+    Wish wish;
     Layout layout;
     if (args_bind(st, sig, args, nargs, kwnames, arg) < 0 ||
         args_order(arg[2], sig->function, &order) < 0 ||
-        memory_align(arg[3], &align) < 0 ||
-        make_source(arg[4], sig->function) < 0) {
+        memory_wish(arg[3], arg[4], sig->function, &wish) < 0) {
         return NULL;
     }
+    wish.zeroed = zeroed;
     layout.ndim =
         args_dims(arg[0], "shape", "an extent of shape", layout.shape);
     if (layout.ndim < 0) {
@@ -60,7 +42,7 @@ make(PyObject *module, const Signature *sig, PyObject *const *args,
     }
     Buffer *b = NULL;
     if (layout_contiguous(&layout, e->itemsize, order) == 0) {
-        b = make_buffer(st, e, &layout, align, zeroed);
+        b = make_buffer(st, e, &layout, wish);
     }
     Py_DECREF(OBJECT(e));
     return (PyObject *)b;

@@ -1,22 +1,10 @@
-/* memory.c: where memory comes from and how it goes.
- *
- * The only file that frees. C's own calls are used for what can fail, because
- * Go's (C.malloc through cgo, its heap) end the process instead. */
+/* memory.c: where memory comes from and how it goes: the only file that
+ * frees. */
 #include "shim.h"
 
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
-/* From this size on, huge pages are asked for: NumPy's own threshold. Page
- * faults then cost a 512th. */
-#define HUGE_FROM ((size_t)4 << 20)
-
-/* What malloc aligns to. */
-#define MALLOC_ALIGN ((size_t)_Alignof(max_align_t))
-
-#define ALIGN_DEFAULT 64
-#define ALIGN_MAX ((Py_ssize_t)1 << 30)
+/* ---- the ledger ------------------------------------------------------------ */
 
 Ledger *
 ledger_new(void)
@@ -47,13 +35,23 @@ memory_nowhere(void)
     return nowhere;
 }
 
-int
-memory_align(PyObject *arg, Py_ssize_t *out)
+/* ---- new memory ---------------------------------------------------------- */
+
+#define ALIGN_MAX ((Py_ssize_t)1 << 30)
+
+static const struct {
+    const char *name;
+    int (*make)(Memory *mem, Py_ssize_t nbytes, Wish wish); /* NULL: wrap() */
+} sources[] = {
+    [SOURCE_C] = {"c", source_c_make},
+    [SOURCE_GO] = {"go", source_go_make},
+    [SOURCE_FOREIGN] = {"foreign", NULL},
+};
+#define SOURCES ((int)(sizeof sources / sizeof sources[0]))
+
+static int
+read_align(PyObject *arg, Py_ssize_t *out)
 {
-    *out = ALIGN_DEFAULT;
-    if (arg == NULL) {
-        return 0;
-    }
     if (args_ssize(arg, "align", out) < 0) {
         return -1;
     }
@@ -67,51 +65,45 @@ memory_align(PyObject *arg, Py_ssize_t *out)
     return 0;
 }
 
-static void
-ask_huge_pages(void *block, size_t size)
+static int
+read_source(PyObject *arg, const char *function, Source *out)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t start = ((uintptr_t)block + page - 1) & ~(page - 1);
-    uintptr_t end = (uintptr_t)block + size;
-    if (start < end) {
-        /* The kernel rounds the end up to a page, and so it should: large
-         * blocks end near a multiple of a huge page, and the last of them
-         * would be 512 small ones for want of this one. It is advice only: a
-         * kernel without huge pages says no, and that is well. */
-        (void)madvise((void *)start, end - start, MADV_HUGEPAGE);
+    for (int i = 0; i < SOURCES && PyUnicode_Check(arg); i++) {
+        if (sources[i].make != NULL &&
+            PyUnicode_CompareWithASCIIString(arg, sources[i].name) == 0) {
+            *out = (Source)i;
+            return 0;
+        }
     }
+    return refuse(PyUnicode_Check(arg) ? PyExc_ValueError : PyExc_TypeError, arg,
+                  "%s(): source is {}; memory can be had from \"c\" and from "
+                  "\"go\"",
+                  function);
 }
 
 int
-memory_c(Memory *mem, Py_ssize_t nbytes, Py_ssize_t align, bool zeroed)
+memory_wish(PyObject *align, PyObject *source, const char *function, Wish *out)
 {
-    /* At least one byte: a zero-size export has a pointer all the same. */
-    size_t size = nbytes > 0 ? (size_t)nbytes : 1;
-    if ((size_t)align > MALLOC_ALIGN) {
-        size += (size_t)align - MALLOC_ALIGN;
-    }
-    char *block = zeroed ? calloc(1, size) : malloc(size);
-    if (block == NULL) {
-        PyErr_Format(PyExc_MemoryError,
-                     "%zd bytes were asked for and the system has no such "
-                     "block of memory",
-                     nbytes);
+    *out = (Wish){.source = SOURCE_C, .align = ALIGN_DEFAULT};
+    if (align != NULL && read_align(align, &out->align) < 0) {
         return -1;
     }
-    if (size >= HUGE_FROM) {
-        ask_huge_pages(block, size);
-    }
-    uintptr_t mask = (uintptr_t)align - 1;
-    *mem = (Memory){
-        .data = (char *)(((uintptr_t)block + mask) & ~mask),
-        .block = block,
-        .block_size = nbytes,
-        .align = align,
-        .source = SOURCE_C,
-        .release = RELEASE_FREE,
-    };
-    return 0;
+    return source == NULL ? 0 : read_source(source, function, &out->source);
 }
+
+const char *
+memory_source_name(Source source)
+{
+    return sources[source].name;
+}
+
+int
+memory_new(Memory *mem, Py_ssize_t nbytes, Wish wish)
+{
+    return sources[wish.source].make(mem, nbytes, wish);
+}
+
+/* ---- giving back --------------------------------------------------------- */
 
 static void
 call_back(PyObject *callback, void *block)
@@ -144,6 +136,9 @@ memory_release(Memory *mem)
         break;
     case RELEASE_FREE:
         free(last.block);
+        break;
+    case RELEASE_GO:
+        source_go_free(&last);
         break;
     case RELEASE_NATIVE:
     case RELEASE_CALL: {

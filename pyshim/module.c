@@ -23,10 +23,12 @@ add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out)
 static int
 add_version(PyObject *module)
 {
-    char text[64];
+    char text[64], message[REASON_CAP];
     pybuf_text version = {.data = text, .cap = sizeof text};
-    if (go_version(&version) != PYBUF_OK) {
-        PyErr_SetString(PyExc_SystemError, "the Go half has no version");
+    pybuf_text err = {.data = message, .cap = sizeof message, .len = 0};
+    int32_t kind = go_version(&version, &err);
+    if (kind != PYBUF_OK) {
+        go_raise(kind, &err);
         return -1;
     }
     return PyModule_AddStringConstant(module, "__version__", text);
@@ -142,10 +144,9 @@ static PyModuleDef module_def = {
 PyMODINIT_FUNC
 PyInit__core(void)
 {
-    if (go_check() < 0) { /* waits until the runtime is up */
+    if (go_start() < 0 || buffer_prepare() < 0) {
         return NULL;
     }
-    guard_restore();
     if (Py_Version >= 0x030C0000) { /* 3.11 refuses slots it does not know */
         slots[1] = (PyModuleDef_Slot){SLOT_MULTIPLE_INTERPRETERS,
                                       PER_INTERPRETER_GIL_SUPPORTED};

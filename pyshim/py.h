@@ -6,10 +6,6 @@
 #ifndef PYBUF_PY_H
 #define PYBUF_PY_H
 
-/* For dladdr and madvise; pyconfig.h says the same. */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "pybuf_abi.h"
+#include "runtime.h"
 
 _Static_assert(sizeof(Py_ssize_t) == sizeof(int64_t),
                "pybuf supports 64-bit platforms only");
@@ -93,20 +94,22 @@ State *state_of(PyObject *self);
 
 /* Calls into Go made by this process so far. Any thread. */
 uint64_t go_calls(void);
-/* Waits for the runtime, and compares ABI and struct sizes. */
-int go_check(void);
+/* Waits for the runtime. ImportError if it cannot be used here. */
+int go_start(void);
+/* As in pybuf_abi.h. In a forked child the first of them starts another
+ * runtime; where that fails it is PYBUF_ERUNTIME, with the reason in err. */
 int32_t go_element(const char *spelling, Py_ssize_t len, int how,
                    pybuf_element *out, pybuf_text *err);
-int32_t go_plain(int how, int64_t i, pybuf_text *spelling, pybuf_element *out);
+int32_t go_plain(int how, int64_t i, pybuf_text *spelling, pybuf_element *out,
+                 pybuf_text *err);
 int32_t go_layout(pybuf_layout *layout, pybuf_text *err);
-int32_t go_runtime(int collect, pybuf_runtime *out);
-int32_t go_version(pybuf_text *out);
+int32_t go_alloc(int64_t nbytes, int64_t align, pybuf_block *out,
+                 pybuf_text *err);
+int32_t go_free(int64_t slot, pybuf_text *err);
+int32_t go_runtime(int collect, pybuf_runtime *out, pybuf_text *err);
+int32_t go_version(pybuf_text *out, pybuf_text *err);
 /* Sets the exception for an error of Go's. Returns NULL. */
 PyObject *go_raise(int32_t kind, const pybuf_text *err);
-
-/* ---- guard.c: the process as it was ----------------------------------- */
-
-void guard_restore(void);
 
 /* ---- refuse.c ----------------------------------------------------------- */
 
@@ -199,23 +202,32 @@ typedef enum {
     RELEASE_LEFT,    /* another Buffer has it, of which this one was a view */
     RELEASE_NOTHING, /* somebody else sees to it; an owner may be dropped */
     RELEASE_FREE,    /* C's free(block) */
+    RELEASE_GO,      /* Go's collector has it, by `slot` */
     RELEASE_NATIVE,  /* native(block, block_size, arg) */
     RELEASE_CALL,    /* callback(int(block)) */
     RELEASE_PARENT,  /* `owner` is the Buffer that this one is a view of */
 } ReleaseKind;
 
-typedef enum { SOURCE_C, SOURCE_FOREIGN } Source;
+typedef enum { SOURCE_C, SOURCE_GO, SOURCE_FOREIGN } Source;
 
 /* A memory and how to give it back: moves into a Buffer. */
 typedef struct {
     char *data; /* element 0 */
     void *block;
     Py_ssize_t block_size; /* bytes */
-    Py_ssize_t align;      /* bytes that were asked for; RELEASE_FREE only */
+    Py_ssize_t align;      /* bytes that were asked for; of new memory only */
     Source source;
     ReleaseKind release;
-    NativeRelease native;
-    void *arg;
+    union { /* small, for it is copied whole */
+        struct { /* RELEASE_NATIVE */
+            NativeRelease native;
+            void *arg;
+        };
+        struct { /* RELEASE_GO */
+            int64_t slot;
+            uint32_t generation; /* whose runtime has the slot */
+        };
+    };
     PyObject *callback; /* owned or NULL: RELEASE_CALL's callable, or what
                          * keeps a native function and its arg alive */
     PyObject *owner;    /* owned or NULL */
@@ -325,6 +337,8 @@ void buffer_unlend_child(Buffer *parent);
 /* "int(address) of element 0", counted as a pointer that was lent. */
 PyObject *buffer_address(Buffer *b);
 
+/* Once for each process, before there are Buffers. */
+int buffer_prepare(void);
 void buffer_dealloc(PyObject *self);
 int buffer_traverse(PyObject *self, visitproc visit, void *arg);
 void buffer_finalize(PyObject *self);
@@ -375,14 +389,33 @@ PyObject *buffer_resize(PyObject *self, PyObject *shape);
 Ledger *ledger_new(void);
 /* One holder less. */
 void ledger_drop(Ledger *ledger);
-/* nbytes of C memory, element 0 aligned to `align`; zeroed if asked. */
-int memory_c(Memory *mem, Py_ssize_t nbytes, Py_ssize_t align, bool zeroed);
-/* The alignment that is asked for: a power of two. NULL: the default. */
-int memory_align(PyObject *arg, Py_ssize_t *out);
+/* How new memory is wished for. */
+typedef struct {
+    Source source;    /* SOURCE_C or SOURCE_GO */
+    Py_ssize_t align; /* bytes, a power of two: where element 0 lies */
+    bool zeroed;
+} Wish;
+
+#define ALIGN_DEFAULT 64
+
+/* Reads align= and source= of function(); NULL is what is left out. */
+int memory_wish(PyObject *align, PyObject *source, const char *function,
+                Wish *out);
+/* nbytes of new memory. */
+int memory_new(Memory *mem, Py_ssize_t nbytes, Wish wish);
+/* As a Buffer's `source` says it. */
+const char *memory_source_name(Source source);
 /* A non-NULL pointer for zero bytes. */
 char *memory_nowhere(void);
 /* Gives the memory back, once; runs callbacks. Keeps a pending exception. */
 void memory_release(Memory *mem);
+
+/* ---- source_c.c, source_go.c: one source of memory each ------------------ */
+
+int source_c_make(Memory *mem, Py_ssize_t nbytes, Wish wish);
+int source_go_make(Memory *mem, Py_ssize_t nbytes, Wish wish);
+/* Gives a block of Go's back, if the runtime that made it lives. */
+void source_go_free(const Memory *mem);
 
 /* ---- address.c: pointers in the forms that Python has ------------------- */
 
@@ -439,13 +472,10 @@ PyObject *pybuf_copy(PyObject *module, PyObject *const *args,
 PyObject *pybuf_wrap(PyObject *module, PyObject *const *args,
                      Py_ssize_t nargs, PyObject *kwnames);
 
-/* source=: where new memory is to come from. */
-int make_source(PyObject *arg, const char *function);
-/* New C memory for a layout, and a writable Buffer over it. */
-Buffer *make_buffer(State *st, Element *e, const Layout *l, Py_ssize_t align,
-                    bool zeroed);
+/* New memory for a layout, and a writable Buffer over it. */
+Buffer *make_buffer(State *st, Element *e, const Layout *l, Wish wish);
 /* A new Buffer with a contiguous copy of what `src` exports. */
-Buffer *copy_of(State *st, PyObject *src, char order, Py_ssize_t align);
+Buffer *copy_of(State *st, PyObject *src, char order, Wish wish);
 
 /* ---- functions.c ---------------------------------------------------------- */
 

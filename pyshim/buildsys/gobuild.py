@@ -22,6 +22,12 @@ from .toolchain import Toolchain
 # which the importers of 3.11 and 3.12 do not know. This name suits them all.
 FILE_SUFFIX = ".abi3.so"
 
+# What Go's runtime is told where GODEBUG says nothing else. It interrupts loops
+# of its own by SIGURG, which pybuf leaves to the program: so it shall not send
+# any. And it shall not keep files of the control group open, to follow changes
+# of the limit of processors; that is what go.mod says too, which this replaces.
+RUNTIME_SETTINGS = "asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0"
+
 
 class GoBuildExt(build_ext):
     """Builds the one extension from package capi, through Go's own cache."""
@@ -89,6 +95,7 @@ def build_module(tools: Toolchain, folder: Path, switches: GoSwitches) -> Path:
 def go_command(tools: Toolchain, output: Path, switches: GoSwitches) -> list[str]:
     """Return the command line that builds the module."""
     link = [] if switches.debug else ["-s", "-w"]
+    link.append(f"-X=runtime.godebugDefault={RUNTIME_SETTINGS}")
     # The version script hides all but the init function.
     script = quote(f"-Wl,--version-script={ROOT / 'pyshim' / 'exports.map'}")
     link.append(quote(f"-extldflags={script}"))

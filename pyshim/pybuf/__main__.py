@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def report() -> int:
-    """Print versions, and what each source and each door answers when it is tried."""
+    """Print versions, and what each source, each door and a fork answer when they are tried."""
     out = Printer()
     out.title(f"pybuf {pybuf.__version__}")
     out.item("Go", f"{_go_runtime(False)['go']}, inside of the extension module")
@@ -52,7 +52,7 @@ def report() -> int:
     out.item("NumPy", _numpy())
     out.item("module", _core.__file__ or "no file")
     broken = 0
-    for title, attempts in (("sources", SOURCES), ("doors", DOORS)):
+    for title, attempts in (("sources", SOURCES), ("doors", DOORS), ("process", PROCESS)):
         head = title
         for name, attempt in attempts:
             try:
@@ -88,6 +88,11 @@ def _expect(holds: bool) -> str:
 def _source_c() -> str:
     b = pybuf.copy(b"pybuf")
     return _expect(b.tobytes() == b"pybuf" and b.close()) + ", memory of C's allocator"
+
+
+def _source_go() -> str:
+    b = pybuf.copy(b"pybuf", source="go")
+    return _expect(b.tobytes() == b"pybuf" and b.close()) + ", memory of Go's heap"
 
 
 def _source_foreign() -> str:
@@ -130,9 +135,38 @@ def _door_pickle() -> str:
     return _expect(again == b and len(frames) == 1) + ", out of band"
 
 
+def _fork() -> str:
+    import os  # noqa: PLC0415 - only here
+    import warnings  # noqa: PLC0415
+
+    b = pybuf.copy(b"pybuf", source="go")
+    told, tell = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads: Go's are meant
+        child = os.fork()
+    if child == 0:
+        try:
+            answer = _expect(pybuf.copy(b, source="go") == b) + ", by a runtime of its own"
+        except Exception as error:  # noqa: BLE001 - the parent raises it
+            answer = str(error)
+        os.write(tell, answer.encode())
+        os._exit(0)
+    os.close(tell)
+    os.waitpid(child, 0)
+    with os.fdopen(told, encoding="utf-8", errors="replace") as pipe:
+        answer = pipe.read()
+    if not answer.startswith("works"):
+        raise RuntimeError(answer)
+    return answer
+
+
 Attempt = tuple[str, Callable[[], str]]
 
-SOURCES: tuple[Attempt, ...] = (('"c"', _source_c), ('"foreign"', _source_foreign))
+SOURCES: tuple[Attempt, ...] = (
+    ('"c"', _source_c),
+    ('"go"', _source_go),
+    ('"foreign"', _source_foreign),
+)
 DOORS: tuple[Attempt, ...] = (
     ("buffer protocol", _door_buffer),
     ("numpy()", _door_numpy),
@@ -140,6 +174,7 @@ DOORS: tuple[Attempt, ...] = (
     ("Arrow", _door_arrow),
     ("pickle 5", _door_pickle),
 )
+PROCESS: tuple[Attempt, ...] = (("Go in a forked child", _fork),)
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ _Release: TypeAlias = (
 )
 
 _Order: TypeAlias = Literal["C", "F"]
-_Source: TypeAlias = Literal["c"]  # what can be asked for; "foreign" is by wrap()
+_Source: TypeAlias = Literal["c", "go"]  # what can be asked for; "foreign" is by wrap()
 
 # ---- functions ---------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class Buffer(_Exporter):
     @property
     def address(self) -> int: ...
     @property
-    def source(self) -> Literal["c", "foreign"]: ...
+    def source(self) -> Literal["c", "go", "foreign"]: ...
     @property
     def exports(self) -> int: ...
     @property
@@ -247,6 +247,9 @@ class _GoRuntime(TypedDict):
     heap_objects: int
     heap_bytes: int
     collections: int
+    blocks: int
+    block_bytes: int
+    generation: int
 
 def _counters() -> _Counters: ...
 def _go_runtime(collect: object, /) -> _GoRuntime: ...
