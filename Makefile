@@ -88,6 +88,7 @@ wheel: $(VENV)/.tools-test ## build the wheel into dist/
 .PHONY: bench
 bench: setup ## time pybuf beside NumPy, ctypes and others
 	$(PY) benchmarks/run.py
+	$(PY) benchmarks/process.py
 
 .PHONY: clean
 clean: ## remove all that was made here

@@ -5,7 +5,8 @@ order. Machines change their speed while they run, so the times of two ways
 are compared within a round only: `ratio` is the median over the rounds of
 (this way / pybuf's first way), with the quartiles behind it. Below 1 is
 faster than pybuf. The clock counts the CPU time of this thread; the cyclic
-garbage collector is off.
+garbage collector is off. Go's collector has threads of its own, whose time is
+not in it: benchmarks/process.py counts all.
 """
 
 from __future__ import annotations
@@ -114,6 +115,7 @@ JOBS = (
         EXISTING,
         {
             "zeros(n, 'd')": "pybuf.zeros(n, 'd')",
+            "zeros(n, 'd', source='go')": "pybuf.zeros(n, 'd', source='go')",
             "bytearray(8 * n)": "bytearray(8 * n)",
             "(c_double * n)()": "(ctypes.c_double * n)()",
             "array('d', bytes(8 * n))": "array.array('d', bytes(8 * n))",
