@@ -1,4 +1,4 @@
-"""Foreign memory for tests: blocks that know how often they were given back."""
+"""Memory for tests: blocks that know how often they were given back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pybuf
+from pybuf import _core
 
 PATTERN = bytes(range(64))
 
@@ -46,6 +47,18 @@ def own_memory() -> Lent:
     """Memory of pybuf's own. (Reading the address lends a pointer: lifetime is the same.)"""
     b = pybuf.copy(PATTERN)
     return _watched(b, b.address)
+
+
+def go_blocks() -> int:
+    """How many blocks of Go's heap are held for Python now."""
+    return _core._go_runtime(False)["blocks"]
+
+
+def go_memory() -> Lent:
+    """Memory of Go's heap, which Go itself counts."""
+    before = go_blocks()
+    b = pybuf.copy(PATTERN, source="go")
+    return Lent(b, b.address, lambda: before + 1 - go_blocks())
 
 
 def native_free() -> Lent:
@@ -102,4 +115,4 @@ def python_owner() -> Lent:
 
 
 #: One maker of a Lent for each way in which memory is given back.
-KINDS = (own_memory, native_free, python_callback, native_pair, python_owner)
+KINDS = (own_memory, go_memory, native_free, python_callback, native_pair, python_owner)

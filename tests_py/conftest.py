@@ -31,16 +31,19 @@ class Alive:
     memories: int
     live_bytes: int
     goroutines: int
+    blocks: int  # of Go's heap
 
     @classmethod
     def now(cls) -> Alive:
         for _ in range(3):
             gc.collect()
         counters = _core._counters()
+        runtime = _core._go_runtime(False)
         return cls(
             memories=counters["made"] - counters["freed"],
             live_bytes=counters["live_bytes"],
-            goroutines=_core._go_runtime(False)["goroutines"],
+            goroutines=runtime["goroutines"],
+            blocks=runtime["blocks"],
         )
 
 

@@ -37,6 +37,8 @@ def test_the_attributes_of_indirect_memory_are_memoryview_s():
 def test_the_source_says_whose_memory_it_is():
     assert pybuf.zeros(3).source == "c"
     assert pybuf.zeros(3, source="c").owner is None
+    assert pybuf.zeros(3, source="go").source == "go"
+    assert pybuf.zeros(3, source="go").owner is None
     assert pybuf.wrap(1 << 20, 3, unowned=True).source == "foreign"
 
 

@@ -92,6 +92,7 @@ def test_cast_keeps_read_only_and_source():
     assert not pybuf.zeros(4).cast("i").readonly
     assert pybuf.zeros(4).toreadonly().cast("i").readonly
     assert pybuf.zeros(4).cast("i").source == "c"
+    assert pybuf.zeros(4, source="go").cast("i").source == "go"
     assert pybuf.wrap(1 << 20, 4, unowned=True).cast("i").source == "foreign"
 
 
@@ -205,15 +206,18 @@ def test_resize_keeps_the_items_in_memory_order_and_fills_with_zeros(old, new, f
     assert in_memory[cut:] == bytes(len(in_memory) - cut)
 
 
-def test_resize_keeps_the_alignment_that_was_asked_for():
-    b = pybuf.zeros(3, align=8192)
+@pytest.mark.parametrize("source", ["c", "go"])
+def test_resize_keeps_the_source_and_the_alignment_that_were_asked_for(source):
+    b = pybuf.zeros(3, align=8192, source=source)
     b.resize(5000)
+    assert b.source == source
     assert b.address % 8192 == 0
 
 
-def test_resize_moves_live_bytes_and_nothing_else_in_the_books(live_bytes):
+@pytest.mark.parametrize("source", ["c", "go"])
+def test_resize_moves_live_bytes_and_nothing_else_in_the_books(source, live_bytes):
     before = live_bytes()
-    b = pybuf.zeros(1000)
+    b = pybuf.zeros(1000, source=source)
     b.resize((3, 5))
     assert live_bytes() - before == 15
     b.resize(0)
@@ -244,10 +248,11 @@ LENDS = {
 }
 
 
+@pytest.mark.parametrize("source", ["c", "go"])
 @pytest.mark.parametrize("lend", LENDS.values(), ids=LENDS)
-def test_resize_is_refused_for_good_once_anything_was_lent(lend):
+def test_resize_is_refused_for_good_once_anything_was_lent(lend, source):
     """np.ndarray(buffer=b) keeps a pointer and reports nothing."""
-    b = pybuf.zeros(3)
+    b = pybuf.zeros(3, source=source)
     lend(b)
     assert b.exports == 0
     with pytest.raises(BufferError, match="pointer"):
@@ -266,8 +271,9 @@ def test_memory_of_others_is_not_resized():
             b.resize(5)
 
 
-def test_a_resize_that_cannot_be_leaves_everything_as_it_was():
-    b = pybuf.zeros((2, 3), "d")
+@pytest.mark.parametrize("source", ["c", "go"])
+def test_a_resize_that_cannot_be_leaves_everything_as_it_was(source):
+    b = pybuf.zeros((2, 3), "d", source=source)
     b[0, 0] = 1.5
     for shape, error in (
         (-1, ValueError), ((2, -3), ValueError), (1.5, TypeError), (2**70, OverflowError),

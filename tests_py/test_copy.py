@@ -55,19 +55,20 @@ def exporters() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("memory", ["c", "go"])
 @pytest.mark.parametrize("order", "CF")
 @pytest.mark.parametrize("name", exporters())
-def test_copy_takes_the_items_of_any_exporter(name, order):
+def test_copy_takes_the_items_of_any_exporter(name, order, memory):
     source = exporters()[name]
     m = memoryview(source)
-    b = pybuf.copy(source, order=order)
+    b = pybuf.copy(source, order=order, source=memory)
     assert b.shape == m.shape
     assert b.tobytes() == m.tobytes()
     assert b.tobytes("F") == m.tobytes("F")
     assert b.strides == oracle.packed_strides(m.shape, m.itemsize, order)
     assert np.asarray(b).dtype == np.dtype(m.format if m.format[0] != "Z" else source.dtype)
     assert not b.readonly
-    assert b.source == "c"
+    assert b.source == memory
     assert b.address % 64 == 0
 
 

@@ -230,7 +230,11 @@ def test_the_report_names_all_versions(piped: Piped) -> None:
     assert items["module"] == _core.__file__
 
 
-ATTEMPTS = ('"c"', '"foreign"', "buffer protocol", "numpy()", "DLPack", "Arrow", "pickle 5")
+ATTEMPTS = (
+    *('"c"', '"go"', '"foreign"'),
+    *("buffer protocol", "numpy()", "DLPack", "Arrow", "pickle 5"),
+    "Go in a forked child",
+)
 
 
 def test_each_source_and_each_door_is_tried_and_works(piped: Piped) -> None:
@@ -264,6 +268,16 @@ def test_a_door_that_fails_makes_the_report_fail(tmp_path: Path) -> None:
     done = report("import pickle; pickle.loads = lambda *a, **k: None")
     assert done.returncode == 1
     assert " pickle 5: FAILS: RuntimeError" in done.stdout
+
+
+def test_a_child_in_which_go_cannot_start_makes_the_report_fail(tmp_path: Path) -> None:
+    done = report(
+        "import os, resource\n"
+        "no_files = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))\n"
+        "os.register_at_fork(after_in_child=no_files)"
+    )
+    assert done.returncode == 1
+    assert "forked child: FAILS: RuntimeError: this process was forked" in done.stdout
 
 
 def test_the_version_alone_can_be_asked(piped: Piped) -> None:

@@ -211,6 +211,13 @@ def test_the_benchmark_runs(tmp_path: Path) -> None:
     assert re.search(r"memoryview\(buffer\) .* 1\.00  1\.00 \.\. 1\.00", table)
 
 
+def test_the_costs_of_a_process_are_told(tmp_path: Path) -> None:
+    told = run(sys.executable, str(ROOT / "benchmarks" / "process.py"), "--runs=2", cwd=tmp_path)
+    for step in ("import", "Go started again in a forked child"):
+        lines = rf"^{step}\n +\d+\.\d\d ms .*\n +\d\.\d\d threads"
+        assert re.search(lines, told, re.MULTILINE), told
+
+
 # ---- links and files ---------------------------------------------------------------------
 
 

@@ -45,6 +45,7 @@ MAKE = """
 
     kinds = {
         "own": lambda name: pybuf.zeros(16),
+        "go": lambda name: pybuf.zeros(16, source="go"),
         "native": lambda name: pybuf.wrap(libc.malloc(16), 16, release=libc.free),
         "unowned": lambda name: pybuf.wrap(libc.malloc(16), 16, unowned=True),
         "called": called,
@@ -75,7 +76,7 @@ MAKE = """
     ]
 """
 
-KINDS = "own native unowned called method"
+KINDS = "own go native unowned called method"
 #: Apart, because ctypes itself cannot call Python any more when thread-locals end.
 THUNK = "thunk"
 #: What is no view to the collector; a view in the cycle of its own callback (here through the
@@ -356,7 +357,7 @@ def test_a_daemon_thread_that_makes_and_frees_to_the_last_moment_does_no_harm(fr
             started.wait()
             while True:
                 b = pybuf.wrap(4096, 4, owner=[], release=lambda _: None)
-                views = [memoryview(b), b.toreadonly(), pybuf.zeros(100)]
+                views = [memoryview(b), b.toreadonly(), pybuf.zeros(100, source="go")]
                 b.close()
 
         for _ in range(3):

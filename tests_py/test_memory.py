@@ -102,7 +102,8 @@ def test_memory_that_cannot_be_had_is_a_memory_error_with_its_size(make):
         make(1 << 60)
 
 
-@pytest.mark.parametrize("source", ["C", "", "foreign", "go", "shared"])
+@pytest.mark.parametrize("source", ["C", "", "foreign", "Go", "shared"])
 def test_a_source_that_there_is_not_is_named(source):
-    with pytest.raises(ValueError, match=rf"source is '{source}'; memory can be had from \"c\""):
+    words = rf"source is '{source}'; memory can be had from \"c\" and from \"go\""
+    with pytest.raises(ValueError, match=words):
         pybuf.zeros(3, source=source)

@@ -80,8 +80,9 @@ def test_indirect_memory_is_pickled_as_plain():
 # ---- out of band ----
 
 
-def test_out_of_band_nothing_is_copied():
-    b = pybuf.zeros((2, 3), "d", order="F")
+@pytest.mark.parametrize("source", ["c", "go"])
+def test_out_of_band_nothing_is_copied(source):
+    b = pybuf.zeros((2, 3), "d", order="F", source=source)
     data, frames = out_of_band(b)
     got = pickle.loads(data, buffers=frames)
     got[1, 2] = 5
@@ -173,7 +174,8 @@ def test_equal_content_makes_equal_pickles(protocol):
     one = pybuf.copy(content)
     other = pybuf.wrap(content.ctypes.data, (2, 3), "d", owner=content)
     view = memoryview(other)
-    pickles = [pickle.dumps(b, protocol) for b in (one, other, one.cast("d", (2, 3)))]
+    same = (one, other, one.cast("d", (2, 3)), pybuf.copy(content, source="go"))
+    pickles = [pickle.dumps(b, protocol) for b in same]
     assert len(set(pickles)) == 1
     assert view.obj is other
 

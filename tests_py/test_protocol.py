@@ -274,6 +274,7 @@ EMPTY: dict[str, Callable[[], pybuf.Buffer]] = {
     "zeros": lambda: pybuf.zeros(0, "d"),
     "zeros of many axes": lambda: pybuf.zeros((3, 0, 1 << 40), "Zd", order="F"),
     "empty aligned": lambda: pybuf.empty((0,), align=4096),
+    "zeros of Go's heap": lambda: pybuf.zeros((0, 3), "d", source="go"),
     "copy of bytes": lambda: pybuf.copy(b""),
     "copy of an array": lambda: pybuf.copy(np.empty((0, 3))),
     "wrap of NULL": lambda: pybuf.wrap(0, 0, "d", unowned=True),

@@ -45,10 +45,13 @@ def made_and_freed() -> Callable[[], tuple[int, int]]:
     return since
 
 
-def test_counters_are_exact_after_many_threads_made_and_freed(parallel: Parallel, made_and_freed):
+@pytest.mark.parametrize("source", ["c", "go"])
+def test_counters_are_exact_after_many_threads_made_and_freed(
+    source: Any, parallel: Parallel, made_and_freed
+):
     def work(_: int) -> None:
         for i in range(ROUNDS):
-            b = pybuf.zeros((i % 7, 3), "d")
+            b = pybuf.zeros((i % 7, 3), "d", source=source)
             memoryview(b)
             b.numpy()
 

@@ -31,6 +31,7 @@ def right_elements() -> None:
 def right_shapes() -> None:
     for shape in (3, (3,), [3, 4], (), range(2), np.int64(3)):
         pybuf.zeros(shape, "B", order="F", align=128, source="c")
+        pybuf.zeros(shape, source="go")
 
 
 def right_wraps() -> None:
@@ -55,7 +56,7 @@ def right_attributes() -> None:
     assert_type(b.format, str)
     assert_type(b.nbytes, int)
     assert_type(b.readonly, bool)
-    assert_type(b.source, Literal["c", "foreign"])
+    assert_type(b.source, Literal["c", "go", "foreign"])
     assert_type(b.close(), bool)
     assert_type(b.close(strict=True), bool)
 
