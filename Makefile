@@ -6,6 +6,9 @@
 # To choose: make test PYTHON=python3.12
 PYTHON ?= python3
 VENV ?= .venv
+# Tests that run at once. Most wait for an interpreter of their own: one more
+# than there are processors.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
@@ -62,7 +65,7 @@ test-go: ## run the Go tests only (no Python is needed)
 
 .PHONY: test-py
 test-py: setup ## run the Python tests only
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(JOBS)
 
 .PHONY: lint
 lint: setup $(VENV)/.tools-lint ## run every checker; all of them must be silent

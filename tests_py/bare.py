@@ -69,3 +69,18 @@ def run_each(code: str, cases: Iterable[Case]) -> list[Outcome]:
 def told(outcomes: Iterable[Outcome]) -> str:
     """One a line, for a test that wants none of them."""
     return "\n".join(map(str, outcomes))
+
+
+#: Root has any number of processes, unless it is another user who can do all but that.
+NOBODY = """
+    import ctypes, os
+    libc = ctypes.CDLL(None, use_errno=True)
+    os.setresuid(20_000 + os.getppid() % 30_000, 0, 0)  # nobody else, whose processes count too
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    assert libc.capget(header, sets) == 0
+    for capability in 21, 24:  # SYS_ADMIN, SYS_RESOURCE
+        sets[0] &= ~(1 << capability)
+        sets[1] &= ~(1 << capability)
+    assert libc.capset(header, sets) == 0
+"""

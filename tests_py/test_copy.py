@@ -127,7 +127,6 @@ def test_copy_of_its_own_memory_lends_nothing():
         ("abc", TypeError, "buffer protocol"),
         (None, TypeError, "buffer protocol"),
     ],
-    ids=str,
 )
 def test_copy_refuses_items_that_are_no_plain_element(source, error, word):
     with pytest.raises(error, match=word):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from bare import ROOT, Case, Outcome, run, run_each, told
+from bare import NOBODY, ROOT, Case, Outcome, run, run_each, told
 
 MIB = 1 << 20
 
@@ -168,19 +168,6 @@ def test_the_library_needs_one_descriptor_to_be_loaded(free: int):
         assert done.out.endswith("Too many open files")
 
 
-#: Root has any number of processes, unless it is another user who can do all but that.
-NOBODY = """
-    import ctypes, os
-    libc = ctypes.CDLL(None, use_errno=True)
-    os.setresuid(20_000 + os.getppid() % 30_000, 0, 0)  # nobody else, whose processes count too
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    sets = (ctypes.c_uint32 * 6)()
-    assert libc.capget(header, sets) == 0
-    for capability in 21, 24:  # SYS_ADMIN, SYS_RESOURCE
-        sets[0] &= ~(1 << capability)
-        sets[1] &= ~(1 << capability)
-    assert libc.capset(header, sets) == 0
-"""
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changes who it is")
 
 

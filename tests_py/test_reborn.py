@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bare import NOBODY
 from forking import forker
 from probing import Probe
 
@@ -291,6 +292,25 @@ def test_a_child_that_lacks_something_is_told_and_goes_on(
             use_go()
         in_child(body)
         """
+    )
+
+
+@root_only
+@pytest.mark.parametrize("more", [0, 1, 5, 20])
+def test_a_child_with_few_threads_left_is_refused_or_served(more: int, fork: Probe):
+    fork(
+        f"""
+        def body():
+            resource.setrlimit(resource.RLIMIT_NPROC, (1 + {more}, 100))
+            nobody()
+            if {more} < 6:
+                said = refusal(use_go)
+                assert "this process can have {more} more" in said, said
+                resource.setrlimit(resource.RLIMIT_NPROC, (100, 100))
+            use_go()
+        in_child(body)
+        """,
+        before="def nobody():" + NOBODY,
     )
 
 
