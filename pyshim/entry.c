@@ -8,13 +8,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* ---- threads that Go knows ---------------------------------------------------- */
 
 /* Go remembers the threads that called it by a key, and so we know them: no
  * mask changes on such a thread any more, and asking the kernel twice for each
  * call would take longer than the call. The linker leads Go's pthread_key_create
- * here (--wrap). Go's is the only one of this library, and if it gets no key,
+ * here (--wrap), with the shim's own, whose values are freed. If Go gets no key,
  * each call is a first call. */
 static pthread_key_t go_key;
 static bool have_go_key;
@@ -26,7 +27,7 @@ int
 __wrap_pthread_key_create(pthread_key_t *key, void (*end)(void *))
 {
     int failed = __real_pthread_key_create(key, end);
-    if (failed == 0) {
+    if (failed == 0 && !have_go_key && end != free) {
         go_key = *key;
         have_go_key = true;
     }

@@ -9,6 +9,7 @@
 #include "runtime.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -76,18 +77,22 @@ is_byte_count(const char *text)
     return false;
 }
 
-/* The number behind "name=" in a list such as GODEBUG's, or 0. */
-static long
-listed(const char *list, const char *name)
+/* Whether a list such as GODEBUG's sets name to a number outside of low..high,
+ * in any place: of several the last one counts. */
+static bool
+lists_beyond(const char *list, const char *name, long low, long high)
 {
     size_t n = strlen(name);
     for (const char *at = list; at != NULL; at = strchr(at, ',')) {
         at += *at == ',';
         if (strncmp(at, name, n) == 0 && at[n] == '=') {
-            return strtol(at + n + 1, NULL, 10);
+            long value = strtol(at + n + 1, NULL, 10);
+            if (value < low || value > high) {
+                return true;
+            }
         }
     }
-    return 0;
+    return false;
 }
 
 /* Each of these ends the process, or as good as that. */
@@ -112,13 +117,13 @@ examine_settings(char **environment)
                  "unset it",
                  procs, PROCS_MAX);
     }
-    else if (debug != NULL && listed(debug, "cgocheck") > 1) {
+    else if (debug != NULL && lists_beyond(debug, "cgocheck", LONG_MIN, 1)) {
         snprintf(refusal, sizeof refusal,
                  "this process was started with GODEBUG=%.80s, and Go's "
                  "runtime takes no cgocheck above 1: remove it",
                  debug);
     }
-    else if (debug != NULL && listed(debug, "sbrk") != 0) {
+    else if (debug != NULL && lists_beyond(debug, "sbrk", 0, 0)) {
         snprintf(refusal, sizeof refusal,
                  "this process was started with GODEBUG=%.80s, and sbrk is for "
                  "tests of Go's own allocator: remove it",

@@ -26,14 +26,14 @@ START = """
     for w in workers:
         w.start()
     while min(rounds) < 2:
-        pass
+        os.sched_yield()
 """
 
 #: Go was at work to the end, and lets go of all that it had.
 END = """
     at_the_end = sum(rounds)
     while sum(rounds) == at_the_end:
-        pass
+        os.sched_yield()
     stop.set()
     for w in workers:
         w.join()

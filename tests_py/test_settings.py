@@ -222,3 +222,15 @@ def test_a_memory_limit_is_read_as_go_reads_it(go_program: str):
     assert not bad, told(bad)
     assert all(o.quiet for o in outcomes)
     assert min(sum(expected), len(expected) - sum(expected)) > 30
+
+
+def test_the_last_of_two_debug_settings_counts_as_for_go():
+    values = [
+        "cgocheck=1,cgocheck=2",
+        "cgocheck=0,sbrk=0,cgocheck=2",
+        "sbrk=0,sbrk=1",
+        "cgocheck=x,cgocheck=2",
+    ]
+    outcomes = run_each(USE, [Case(env={"GODEBUG": v}) for v in values])
+    bad = [o for o in outcomes if not o.quiet or "ImportError" not in o.out]
+    assert not bad, told(bad)
