@@ -13,7 +13,8 @@ from pybuf import _core
 #: From 3.12 on Python warns of each fork in a process with threads, and Go's threads are meant.
 OPTIONS = ("-X", "dev", "-W", "error", "-W", "ignore:This process:DeprecationWarning")
 
-#: What programs have besides probing.PROBE. A child that hangs is ended by its alarm.
+#: What programs have besides probing.PROBE. A child that hangs is ended by its
+#: alarm, or with its parent.
 FORK = """
     import traceback
 
@@ -24,6 +25,7 @@ FORK = """
             code = 70
             try:
                 signal.alarm(80)
+                libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
                 body(*args)
                 code = 0
             except BaseException:

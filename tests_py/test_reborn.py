@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -28,33 +27,6 @@ IMAGES = """
         with open("/proc/self/maps") as maps:
             return len({line.split()[4] for line in maps if "memfd:pybuf" in line})
 """
-
-NEEDS = {
-    "memory of Go's": "assert pybuf.zeros(9, source='go').tolist() == [0] * 9",
-    "an element type never seen": "assert pybuf.zeros(3, '=q').nbytes == 24",
-    "explicit strides": "pybuf.wrap(4096, (2, 3), 'h', strides=(100, 4), unowned=True)",
-    "a refusal": "assert 'extent 0 is -1' in refusal(lambda: pybuf.zeros(-1), ValueError)",
-    "a resize": "b = pybuf.zeros(9, source='go'); b.resize(12); assert b.source == 'go'",
-    "counters": "_core._go_runtime(True)",
-}
-
-
-@pytest.mark.parametrize("need", NEEDS.values(), ids=NEEDS)
-def test_what_needs_go_starts_one_runtime(need: str, fork: Probe):
-    fork(
-        IMAGES,
-        f"""
-        def body():
-            assert threads() == 1 and images() == 0
-            {need}
-            assert threads() >= 4
-            assert generation() == 1
-            assert images() == 1
-            {need}
-            assert images() == 1
-        in_child(body)
-        """,
-    )
 
 
 def test_a_block_of_a_dead_runtime_can_be_used_and_is_left_alone(fork: Probe):
@@ -149,51 +121,6 @@ def test_a_fault_in_a_child_of_a_busy_runtime_is_its_end(enable: str, fork: Prob
         "assert ends == {-signal.SIGSEGV}, ends",
         before=turn_on if enable in ("before", "both") else "",
         options=("-W", "ignore"),  # -X dev has a faulthandler of its own
-    )
-
-
-def test_a_chain_of_50_forks_makes_and_drops_blocks_of_each_generation(fork: Probe):
-    fork(
-        """
-        blocks = []
-        def link(k):
-            blocks.append(pybuf.copy(bytes([k]) * 3000, source="go"))
-            assert all(b == bytes([b[0]]) * 3000 for b in blocks)
-            if len(blocks) > 3:
-                blocks.pop(0)
-            assert generation() == k
-            if k < 50:
-                in_child(link, k + 1)
-        link(0)
-        """
-    )
-
-
-@pytest.mark.build
-def test_where_the_loader_has_no_more_room_a_child_goes_on_without_go(fork: Probe, tmp_path: Path):
-    """Of room for thread-local data: alone it lasts for some 200 generations, which take a
-    minute. Another library takes most of it here."""
-    source = tmp_path / "greedy.c"
-    source.write_text(
-        '__attribute__((tls_model("initial-exec"))) __thread char data[1400];\n'
-        "char *use(void) { return data; }\n"
-    )
-    library = tmp_path / "greedy.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
-    fork(
-        f"""
-        ctypes.CDLL({str(library)!r})
-        def link(k):
-            try:
-                use_go()
-            except RuntimeError as error:
-                assert "the copy of the library cannot be loaded: " in str(error), error
-                assert pybuf.zeros(3).tolist() == [0, 0, 0]
-                return
-            assert k < 100
-            in_child(link, k + 1)
-        link(0)
-        """
     )
 
 
@@ -341,27 +268,6 @@ def test_a_child_without_proc_is_told(fork: Probe, tmp_path: Path):
             os.chroot({str(tmp_path / "empty")!r})
             assert "for which /proc must be mounted" in refusal(use_go)
             assert pybuf.zeros(3).tolist() == [0] * 3
-        in_child(body)
-        """
-    )
-
-
-def test_a_new_runtime_leaves_the_child_as_it_was(fork: Probe):
-    fork(
-        """
-        signal.signal(signal.SIGUSR1, lambda *_: None)
-        def state():
-            kept = {k: v for k, v in status().items() if k in ("SigBlk", "SigIgn")}
-            return (kept, sorted(os.listdir("/proc/self/fd")), os.getcwd(),
-                    [resource.getrlimit(n) for n in range(16)],
-                    {n: a for n, a in actions().items() if n not in (7, 8, 11)})
-        def body():
-            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2, signal.SIGCHLD})
-            before = state()
-            use_go()
-            assert state() == before
         in_child(body)
         """
     )
