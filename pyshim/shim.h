@@ -192,6 +192,14 @@ int layout_contiguous(Layout *l, Py_ssize_t itemsize, char order);
  * l->indirect) that the caller has set; else without gaps in `order`. */
 int layout_judge(Layout *l, Py_ssize_t itemsize, bool strided, char order);
 
+/* ---- transfer.c --------------------------------------------------------- */
+
+/* Copies all items into another memory that does not overlap with it. The
+ * layouts have one shape and item size; `dst` is not indirect. Read of them:
+ * ndim, shape, strides, and of src indirect and suboffsets. Any thread. */
+void transfer_items(char *to, const Layout *dst, const char *from,
+                    const Layout *src, Py_ssize_t itemsize);
+
 /* ---- buffer.c: the object ----------------------------------------------- */
 
 typedef void (*NativeRelease)(void *data, size_t nbytes, void *arg);
@@ -476,6 +484,8 @@ PyObject *pybuf_wrap(PyObject *module, PyObject *const *args,
 Buffer *make_buffer(State *st, Element *e, const Layout *l, Wish wish);
 /* A new Buffer with a contiguous copy of what `src` exports. */
 Buffer *copy_of(State *st, PyObject *src, char order, Wish wish);
+/* __copy__ and __deepcopy__: items are no objects, so the two are one. */
+PyObject *buffer_copy(PyObject *self, PyObject *memo);
 
 /* ---- functions.c ---------------------------------------------------------- */
 
