@@ -108,6 +108,37 @@ buffer_iter(PyObject *self)
     return iter;
 }
 
+/* ---- bytes ---------------------------------------------------------------- */
+
+/* The items of a Buffer that may be closed. */
+static PyObject *
+items_as_bytes(Buffer *b, char order)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, b->nbytes);
+    if (bytes != NULL && copy_out(b, order, PyBytes_AsString(bytes)) < 0) {
+        Py_CLEAR(bytes);
+    }
+    return bytes;
+}
+
+/* 'C' or 'F', as memoryview reads it; 0 for what it refuses. */
+static char
+order_of_bytes(const Buffer *b, PyObject *arg)
+{
+    if (arg == NULL || arg == Py_None) {
+        return 'C';
+    }
+    if (!PyUnicode_Check(arg)) {
+        return 0;
+    }
+    if (PyUnicode_CompareWithASCIIString(arg, "A") == 0) {
+        return b->contiguous == PYBUF_F_CONTIGUOUS ? 'F' : 'C';
+    }
+    return PyUnicode_CompareWithASCIIString(arg, "C") == 0   ? 'C'
+           : PyUnicode_CompareWithASCIIString(arg, "F") == 0 ? 'F'
+                                                             : 0;
+}
+
 PyObject *
 buffer_tobytes(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                PyObject *kwnames)
@@ -118,18 +149,21 @@ buffer_tobytes(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
         .positional = 1,
         .cache = SIG_TOBYTES,
     };
-    PyObject *order[1];
-    if (args_bind(state_of(self), &sig, args, nargs, kwnames, order) < 0) {
+    Buffer *b = (Buffer *)self;
+    PyObject *arg[1];
+    if (args_bind(state_of(self), &sig, args, nargs, kwnames, arg) < 0 ||
+        buffer_open(b) < 0) {
         return NULL;
     }
-    Glance g = glance(self);
+    char order = order_of_bytes(b, arg[0]);
+    if (order != 0) {
+        return items_as_bytes(b, order);
+    }
+    Glance g = glance(self); /* to be refused in memoryview's words */
     if (g.view == NULL) {
         return NULL;
     }
-    PyObject *result =
-        order[0] == NULL
-            ? PyObject_CallMethod(g.view, "tobytes", NULL)
-            : PyObject_CallMethod(g.view, "tobytes", "(O)", order[0]);
+    PyObject *result = PyObject_CallMethod(g.view, "tobytes", "(O)", arg[0]);
     glance_end(g);
     return result;
 }
@@ -187,25 +221,6 @@ buffer_richcompare(PyObject *self, PyObject *other, int op)
     return result;
 }
 
-/* The items in C order, of a Buffer that may be closed. */
-static PyObject *
-items_as_bytes(Buffer *b)
-{
-    Py_buffer view;
-    if (door_lend_view(b, &view, PyBUF_FULL_RO) < 0) {
-        return NULL;
-    }
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, view.len);
-    if (bytes != NULL &&
-        PyBuffer_ToContiguous(PyBytes_AsString(bytes), &view, view.len,
-                              'C') < 0) {
-        Py_CLEAR(bytes);
-    }
-    PyBuffer_Release(&view);
-    buffer_unlend_pointer(b);
-    return bytes;
-}
-
 /* memoryview's rule. memoryview asks its exporter for a hash before it makes
  * its own: it cannot be asked here, and its views outlive close(). */
 Py_hash_t
@@ -230,7 +245,7 @@ buffer_hash(PyObject *self)
                      format);
         return -1;
     }
-    PyObject *bytes = items_as_bytes(b);
+    PyObject *bytes = items_as_bytes(b, 'C');
     if (bytes == NULL) {
         return -1;
     }

@@ -45,6 +45,13 @@ static PyMethodDef buffer_methods[] = {
     {"__sizeof__", buffer_sizeof, METH_NOARGS,
      "__sizeof__($self, /)\n--\n\n"
      "Bytes of this object, and of its memory where it is C's own."},
+    {"__copy__", buffer_copy, METH_NOARGS,
+     "__copy__($self, /)\n--\n\n"
+     "A Buffer with the same items in memory of its own, without gaps. Shape,\n"
+     "format, order, alignment, read-only and memory of Go's are kept."},
+    {"__deepcopy__", buffer_copy, METH_O,
+     "__deepcopy__($self, memo, /)\n--\n\n"
+     "The same as __copy__."},
     {"__reduce_ex__", door_reduce_ex, METH_O,
      "__reduce_ex__($self, protocol, /)\n--\n\n"
      "Pickles the items; from protocol 5 on out of band, without a copy."},

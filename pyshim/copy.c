@@ -1,29 +1,84 @@
-/* copy.c: new memory with the items of another exporter. */
+/* copy.c: new memory with the items of another exporter, or of a Buffer. */
 #include "shim.h"
-
-#include <string.h>
 
 /* From this size on other threads run while bytes are copied. */
 #define COPY_WITHOUT_GIL ((Py_ssize_t)1 << 20)
 
-static int
-copy_items(char *to, Py_buffer *view, char order)
+/* ---- items ---------------------------------------------------------------- */
+
+/* Both sides are held by the caller: other threads may run meanwhile. */
+static void
+copy_items(char *to, const Layout *dst, const char *from, const Layout *src,
+           Py_ssize_t itemsize)
 {
-    if (!PyBuffer_IsContiguous(view, order)) {
-        return PyBuffer_ToContiguous(to, view, view->len, order);
-    }
-    if (view->len < COPY_WITHOUT_GIL) {
-        memcpy(to, view->buf, (size_t)view->len);
-        return 0;
+    if (dst->nbytes < COPY_WITHOUT_GIL) {
+        transfer_items(to, dst, from, src, itemsize);
+        return;
     }
     Py_BEGIN_ALLOW_THREADS
-    memcpy(to, view->buf, (size_t)view->len);
+    transfer_items(to, dst, from, src, itemsize);
     Py_END_ALLOW_THREADS
+}
+
+/* The shape of a layout, which is yet to be given strides. */
+static void
+take_shape(Layout *l, const Layout *other)
+{
+    l->ndim = other->ndim;
+    for (int i = 0; i < other->ndim; i++) {
+        l->shape[i] = other->shape[i];
+    }
+}
+
+/* A Buffer in `order` with the items that lie at `from`; `src` says how. */
+static Buffer *
+copy_layout(State *st, Element *e, const char *from, const Layout *src,
+            char order, Wish wish)
+{
+    Layout dst;
+    take_shape(&dst, src);
+    if (layout_contiguous(&dst, e->itemsize, order) < 0) {
+        return NULL;
+    }
+    Buffer *b = make_buffer(st, e, &dst, wish);
+    if (b != NULL) {
+        copy_items(b->mem.data, &dst, from, src, e->itemsize);
+    }
+    return b;
+}
+
+/* ---- of any exporter -------------------------------------------------------- */
+
+/* The layout of a view, of which an exporter may have left out what follows
+ * from the rest. */
+static int
+read_layout(Layout *l, const Py_buffer *view, Py_ssize_t itemsize)
+{
+    if (layout_of_view(l, view) < 0 ||
+        layout_contiguous(l, itemsize, 'C') < 0) {
+        return -1;
+    }
+    if (l->nbytes != view->len) {
+        PyErr_Format(PyExc_ValueError,
+                     "the exporter says a shape of %zd bytes and a length of "
+                     "%zd bytes",
+                     l->nbytes, view->len);
+        return -1;
+    }
+    l->indirect = view->suboffsets != NULL;
+    for (int i = 0; i < l->ndim; i++) {
+        if (view->strides != NULL) {
+            l->strides[i] = view->strides[i];
+        }
+        if (l->indirect) {
+            l->suboffsets[i] = view->suboffsets[i];
+        }
+    }
     return 0;
 }
 
 static Buffer *
-copy_view(State *st, Py_buffer *view, char order, Wish wish)
+copy_view(State *st, const Py_buffer *view, char order, Wish wish)
 {
     const char *format = view->format == NULL ? "B" : view->format;
     Element *e = element_from_text(st, format, PYBUF_FORMAT);
@@ -32,31 +87,16 @@ copy_view(State *st, Py_buffer *view, char order, Wish wish)
     }
     Layout layout;
     Buffer *b = NULL;
-    if (layout_of_view(&layout, view) < 0) {
-        Py_DECREF(OBJECT(e));
-        return NULL;
-    }
     if (e->itemsize != view->itemsize) {
         PyErr_Format(PyExc_ValueError,
                      "the exporter says format '%s', items of %zd bytes, and "
                      "has items of %zd bytes",
                      format, e->itemsize, view->itemsize);
     }
-    else if (layout_contiguous(&layout, e->itemsize, order) == 0) {
-        if (layout.nbytes != view->len) {
-            PyErr_Format(PyExc_ValueError,
-                         "the exporter says a shape of %zd bytes and a length "
-                         "of %zd bytes",
-                         layout.nbytes, view->len);
-        }
-        else {
-            b = make_buffer(st, e, &layout, wish);
-        }
+    else if (read_layout(&layout, view, e->itemsize) == 0) {
+        b = copy_layout(st, e, view->buf, &layout, order, wish);
     }
     Py_DECREF(OBJECT(e));
-    if (b != NULL && copy_items(b->mem.data, view, order) < 0) {
-        Py_CLEAR(b);
-    }
     return b;
 }
 
@@ -103,4 +143,54 @@ pybuf_copy(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     return (PyObject *)copy_of(st, arg[0], order, wish);
+}
+
+/* ---- of a Buffer ------------------------------------------------------------- */
+
+int
+copy_out(Buffer *b, char order, char *to)
+{
+    Layout src, dst;
+    buffer_get_layout(b, &src);
+    take_shape(&dst, &src);
+    if (layout_contiguous(&dst, b->element->itemsize, order) < 0) {
+        return -1;
+    }
+    /* Lent to us meanwhile, so that the memory stays whatever runs. */
+    buffer_lend(b);
+    copy_items(to, &dst, b->mem.data, &src, b->element->itemsize);
+    buffer_unlend(b);
+    buffer_unlend_pointer(b);
+    return 0;
+}
+
+/* As alike as a copy can be. Memory of others has no source to be had here: its
+ * copy is C's. */
+PyObject *
+buffer_copy(PyObject *self, PyObject *Py_UNUSED(memo))
+{
+    Buffer *b = (Buffer *)self;
+    if (buffer_open(b) < 0) {
+        return NULL;
+    }
+    Wish wish = {
+        .source = b->mem.source == SOURCE_GO ? SOURCE_GO : SOURCE_C,
+        /* A view begins where the memory does that it is a view of. */
+        .align = b->root->mem.align,
+    };
+    if (wish.align == 0) {
+        wish.align = ALIGN_DEFAULT;
+    }
+    char order = b->contiguous == PYBUF_F_CONTIGUOUS ? 'F' : 'C';
+    Layout layout;
+    buffer_get_layout(b, &layout);
+    buffer_lend(b); /* as above */
+    Buffer *copy = copy_layout(state_of(self), b->element, b->mem.data,
+                               &layout, order, wish);
+    buffer_unlend(b);
+    buffer_unlend_pointer(b);
+    if (copy != NULL) {
+        copy->readonly = b->readonly;
+    }
+    return (PyObject *)copy;
 }

@@ -484,6 +484,8 @@ PyObject *pybuf_wrap(PyObject *module, PyObject *const *args,
 Buffer *make_buffer(State *st, Element *e, const Layout *l, Wish wish);
 /* A new Buffer with a contiguous copy of what `src` exports. */
 Buffer *copy_of(State *st, PyObject *src, char order, Wish wish);
+/* The items of a Buffer that need not be open, in `order`, at `to`. */
+int copy_out(Buffer *b, char order, char *to);
 /* __copy__ and __deepcopy__: items are no objects, so the two are one. */
 PyObject *buffer_copy(PyObject *self, PyObject *memo);
 

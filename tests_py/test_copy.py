@@ -6,6 +6,7 @@ import _testbuffer
 import array
 import copy
 import ctypes
+import math
 from typing import Any
 
 import hypothesis.strategies as st
@@ -18,6 +19,7 @@ from hypothesis import given
 import pybuf
 
 ND = _testbuffer
+TABLE = (ctypes.c_int * 3)(1, 2, 3)
 
 # ---- copies of any exporter ----
 
@@ -93,8 +95,29 @@ def test_copy_of_a_buffer_has_its_items_in_new_memory(block, order, align):
 def test_copy_of_much_memory_is_whole():
     """From 1 MiB on it is copied with other threads running."""
     source = np.random.default_rng(1).integers(0, 256, (3, 1 << 20), "u1")
-    assert pybuf.copy(source).tobytes() == source.tobytes()
-    assert pybuf.copy(source[:, ::-1]).tobytes() == source[:, ::-1].tobytes()
+    for view in (source, source[:, ::-1], source.T, source.view("i4")[::-1, ::3].T):
+        for order in "CF":
+            b = pybuf.copy(view, order=order)
+            assert np.array_equal(np.asarray(b), view)
+            assert b.tobytes("F" if order == "C" else "C") == view.tobytes(
+                "F" if order == "C" else "C"
+            )
+
+
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    fmt=st.sampled_from("hidq"),
+    order=st.sampled_from("CF"),
+    turned=st.booleans(),
+)
+def test_copy_follows_pointers(shape, fmt, order, turned):
+    size = math.prod(shape)
+    source = ND.ndarray(list(range(size)), shape=shape, format=fmt, flags=ND.ND_PIL)
+    if turned:
+        source = source[::-1]
+    b = pybuf.copy(source, order=order)
+    assert b.tolist() == source.tolist()
+    assert b.suboffsets == ()
 
 
 def test_copy_leaves_no_export_behind():
@@ -147,6 +170,51 @@ def test_the_copy_module_copies_the_items(copied, block):
     assert block.buffer.exports == 0
     if b.size:
         assert b.address != block.buffer.address
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+@given(block=s.blocks())
+def test_the_copy_module_keeps_format_and_order(copied, block):
+    """Gaps go: what has no order of its own gets C's."""
+    first = copied(block.buffer)
+    fortran = block.layout.contiguous == "F"
+    shape, itemsize = block.layout.shape, block.layout.itemsize
+    assert first.format == block.buffer.format
+    assert first.strides == oracle.packed_strides(shape, itemsize, "F" if fortran else "C")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize(
+    ("made", "source", "align"),
+    [
+        (lambda: pybuf.zeros(9), "c", 64),
+        (lambda: pybuf.zeros(9, align=4096), "c", 4096),
+        (lambda: pybuf.zeros(9, source="go", align=8192), "go", 8192),
+        (lambda: pybuf.zeros(8, source="go", align=8192).cast("d").toreadonly(), "go", 8192),
+        (lambda: pybuf.wrap(TABLE, owner=TABLE), "c", 64),
+        (lambda: s.indirect([[1, 2], [3, 4]]), "c", 64),
+    ],
+)
+def test_the_copy_module_keeps_memory_of_its_kind(copied, made, source, align):
+    b = made()
+    c = copied(b)
+    assert (c.source, c.owner, c.suboffsets) == (source, None, ())
+    assert c.tobytes() == b.tobytes()
+    assert c.readonly == b.readonly
+    assert c.address % align == 0
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pybuf.copy])
+def test_copies_are_made_without_pickling_and_lend_nothing(copied, monkeypatch):
+    def refuse(*args):
+        raise AssertionError
+
+    monkeypatch.setattr(pybuf._core, "_rebuild", refuse)
+    b = pybuf.copy(b"abc")
+    c = copied(b)
+    b.resize(5)
+    c.resize((2, 2))
+    assert c.tolist() == [[97, 98], [99, 0]]
 
 
 def test_a_writable_copy_is_written_without_harm_to_the_original():

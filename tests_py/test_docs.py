@@ -211,6 +211,12 @@ def test_the_benchmark_runs(tmp_path: Path) -> None:
     assert re.search(r"memoryview\(buffer\) .* 1\.00  1\.00 \.\. 1\.00", table)
 
 
+def test_the_benchmark_of_copies_runs(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "copies.py")]
+    table = run(*command, "--rounds=2", "--side=64", cwd=tmp_path)
+    assert re.search(r"^row pointers to F order +\d+\.\d us +\d+\.\d\d ", table, re.MULTILINE)
+
+
 def test_the_costs_of_a_process_are_told(tmp_path: Path) -> None:
     told = run(sys.executable, str(ROOT / "benchmarks" / "process.py"), "--runs=2", cwd=tmp_path)
     for step in ("import", "Go started again in a forked child"):

@@ -40,7 +40,7 @@ LOOKS = {
     "dlpack copy": "b.__dlpack__(max_version=(1, 0), copy=True) is not None",
     "arrow": "len(b.__arrow_c_array__()) == 2",
     "cast": "b.cast('d', (2, 3)).cast('B') == data and b.cast('>u4').tobytes() == data",
-    "copy": "pybuf.copy(b) == copy.copy(b) == copy.deepcopy(b) == b",
+    "copy": "pybuf.copy(b) == b and (b.source == 'go' or copy.copy(b) == copy.deepcopy(b) == b)",
     "pickle": "all(pickle.loads(pickle.dumps(b, n)) == b for n in (2, 5))",
     "pickle out of band": "pickle.loads(pickle.dumps(b, 5, buffer_callback=frames.append), "
     "buffers=frames).address == b.address",

@@ -83,17 +83,23 @@ LOOPS: dict[str, Callable[[int, B], Any]] = {
 }
 
 
-@pytest.mark.parametrize(("source", "calls"), [("c", 0), ("go", 2)])
-@pytest.mark.parametrize("step", LOOPS.values(), ids=LOOPS)
-def test_no_loop_enters_go(step, source, calls, go_calls):
+# What makes memory of Go's heap from such memory.
+AGAIN = ("copy.copy",)
+
+
+@pytest.mark.parametrize("source", ["c", "go"])
+@pytest.mark.parametrize("name", LOOPS)
+def test_no_loop_enters_go(name, source, go_calls):
     """Whatever the shapes: makes, views, wraps, casts, pickles and frees are C's alone. Memory of
     Go's heap costs two calls, its making and its freeing, and no view of it costs any."""
+    step = LOOPS[name]
+    blocks = 0 if source == "c" else 2 if name in AGAIN else 1
     for i in range(len(DTYPES)):  # each dtype once, so that it is known
         step(i, pybuf.zeros((i, 3), "d"))
     before = go_calls()
     for i in range(100):
         step(i, pybuf.zeros((i, 3), "d", source=source))
-    assert go_calls() == before + 100 * calls
+    assert go_calls() == before + 100 * 2 * blocks
 
 
 def test_a_first_use_of_plain_types_does_not_enter_go(fresh):
