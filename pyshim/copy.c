@@ -164,8 +164,8 @@ copy_out(Buffer *b, char order, char *to)
     return 0;
 }
 
-/* As alike as a copy can be. Memory of others has no source to be had here: its
- * copy is C's. */
+/* As alike as a copy can be. Memory of others is not to be had here: its copy
+ * is C's. */
 PyObject *
 buffer_copy(PyObject *self, PyObject *Py_UNUSED(memo))
 {

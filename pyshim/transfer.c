@@ -64,7 +64,8 @@ static bool
 is_outer(const Axis *a, const Axis *b)
 {
     Py_ssize_t mine = distance(a->to), other = distance(b->to);
-    return mine != other ? mine > other : distance(a->from) > distance(b->from);
+    return mine != other ? mine > other
+                         : distance(a->from) > distance(b->from);
 }
 
 /* One more axis that only adds: turned so that the destination is written
@@ -121,7 +122,8 @@ plan_block(Plan *p)
     int fast = p->ndim - 1; /* where the destination moves least */
     for (int i = 0; i < p->walked; i++) {
         if (p->axes[i].n > 1 &&
-            (fast < 0 || distance(p->axes[i].to) < distance(p->axes[fast].to))) {
+            (fast < 0 ||
+             distance(p->axes[i].to) < distance(p->axes[fast].to))) {
             fast = i;
         }
     }
