@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/pybuf/pybuf-go/pybuf"
@@ -22,16 +23,22 @@ var (
 	_ = [1]struct{}{}[C.PYBUF_TYPESTR-pybuf.AsTypestr]
 	_ = [1]struct{}{}[C.PYBUF_DTYPE-pybuf.AsElement]
 	_ = [1]struct{}{}[C.PYBUF_CTYPE-pybuf.AsCType]
+	_ = [1]struct{}{}[C.PYBUF_DESCR-pybuf.AsDescr]
 )
 
 //export pybuf_go_element
-func pybuf_go_element(spelling *C.char, length C.int64_t, how C.int32_t, out *C.pybuf_element, err *C.pybuf_text) C.int32_t {
+func pybuf_go_element(spelling *C.char, length C.int64_t, how C.int32_t, itemSize C.int64_t, out *C.pybuf_element, err *C.pybuf_text) C.int32_t {
 	return answer(err, func() error {
 		s, fail := getText(spelling, length)
 		if fail != nil {
 			return fail
 		}
-		e, fail := pybuf.Reading(how).Parse(s)
+		var e pybuf.Element
+		if how == C.PYBUF_FORMAT && itemSize != 0 {
+			e, fail = pybuf.ParseExported(s, int(itemSize))
+		} else {
+			e, fail = pybuf.Reading(how).Parse(s)
+		}
 		if fail == nil {
 			putElement(out, e)
 		}
@@ -63,6 +70,15 @@ func getText(p *C.char, n C.int64_t) (string, error) {
 }
 
 func putElement(out *C.pybuf_element, e pybuf.Element) {
+	var extents []int
+	out.structured = 0
+	if strings.HasPrefix(e.Typestr, "|V") {
+		extents, e = e.SubArray()
+		if e.Fields() != nil {
+			out.structured = 1
+		}
+	}
+	out.ndim = C.int64_t(copy(ints(out.extents, pybuf.MaxNDim), extents))
 	out.itemsize = C.int64_t(e.ItemSize)
 	out.align = C.int64_t(e.Align)
 	out.dl_code = C.int64_t(e.DLPackCode)

@@ -24,7 +24,7 @@
 
 #include <stdint.h>
 
-#define PYBUF_ABI 2
+#define PYBUF_ABI 3
 
 /* The most dimensions of a layout: PyBUF_MAX_NDIM of CPython. */
 #define PYBUF_MAX_NDIM 64
@@ -57,13 +57,16 @@ enum {
     PYBUF_TYPESTR = 1, /* array-interface typestr, "<f8" */
     PYBUF_DTYPE = 2,   /* what a user writes: PEP 3118 first, then typestr */
     PYBUF_CTYPE = 3,   /* the name of a C type, "unsigned int" */
-    PYBUF_READINGS = 4 /* how many there are */
+    PYBUF_DESCR = 4,   /* a structure that is known, see ParseDescr */
+    PYBUF_READINGS = 5 /* how many there are */
 };
 
 /* An element type has no code of its own at this door. */
 #define PYBUF_DL_NONE 255
 
-/* The element record: one element type, with its code at each door. */
+/* The element record: one element type, with its code at each door. A
+ * sub-array is the record of what it is made of, with the extents that each
+ * shape gets at its end. */
 typedef struct {
     int64_t itemsize;   /* bytes of one element, > 0 */
     int64_t align;      /* the alignment C gives it, a power of two */
@@ -72,6 +75,9 @@ typedef struct {
     pybuf_text format;  /* PEP 3118, as Buffers export it: "d", ">f", "Zd" */
     pybuf_text typestr; /* array interface, byte order included: "<f8" */
     pybuf_text arrow;   /* Arrow C data interface: "g"; "" where it has none */
+    int64_t structured; /* 1: a record, of which typestr says the size only */
+    int64_t ndim;       /* extents of a sub-array, 0 if it is none */
+    int64_t *extents;   /* room for PYBUF_MAX_NDIM of them */
 } pybuf_element;
 
 /* Facts about a layout, bits of pybuf_layout.flags. */
@@ -129,12 +135,14 @@ int32_t pybuf_go_abi(int64_t *out);
 /* Version of the library, "0.1.0". */
 int32_t pybuf_go_version(pybuf_text *out);
 
-/* Reads the spelling (len bytes, any bytes) in the manner `how`.
+/* Reads the spelling (len bytes, any bytes) in the manner `how`. itemsize is
+ * what an exporter says beside a PYBUF_FORMAT, 0 if nobody says.
  * Returns: PYBUF_EUNKNOWN only with PYBUF_DTYPE and PYBUF_CTYPE, when the
  * spelling is none of ours; PYBUF_EVALUE for what is malformed, PYBUF_ETYPE
  * for an element type that is understood and refused (the text says why). */
 int32_t pybuf_go_element(char *spelling, int64_t len, int32_t how,
-                         pybuf_element *out, pybuf_text *err);
+                         int64_t itemsize, pybuf_element *out,
+                         pybuf_text *err);
 
 /* The i-th entry of the list of plain spellings in the manner `how`, with which
  * the shim's caches are filled at import.

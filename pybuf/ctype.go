@@ -3,7 +3,7 @@ package pybuf
 // ParseCType reads the name of a C type, as a C compiler or cffi spells it:
 // "unsigned int", "int64_t", "double _Complex".
 //
-// Errors: ErrUnknown for any other name, ErrType for long double.
+// Errors: ErrUnknown for any other name.
 func ParseCType(name string) (Element, error) {
 	for _, c := range cTypes {
 		if c.name == name {
@@ -51,6 +51,7 @@ var cTypes = [...]struct{ name, letter string }{
 	{"long double", "g"},
 	{"float _Complex", "Zf"},
 	{"double _Complex", "Zd"},
+	{"long double _Complex", "Zg"},
 	{"_cffi_float_complex_t", "Zf"},
 	{"_cffi_double_complex_t", "Zd"},
 }

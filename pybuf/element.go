@@ -3,142 +3,106 @@ package pybuf
 // DLPackNone is the DLPack code of an element type that DLPack cannot carry.
 const DLPackNone = 255
 
-// DLPack's DLDataTypeCode values of plain types.
-const (
-	dlInt     = 0
-	dlUint    = 1
-	dlFloat   = 2
-	dlComplex = 5
-	dlBool    = 6
-)
-
 // An Element is one element type: what a consumer must know of an item in
-// memory, with its name at each door. Elements are made by the Parse
-// functions; two of them are equal (==) if they leave by the same names.
+// memory, with its name at each door. Elements are made by [Record] and the
+// Parse functions; two of them are equal (==) if they leave by the same names.
 type Element struct {
 	ItemSize int // bytes of one item, > 0
-	Align    int // bytes, the alignment that C gives the type; a power of two
+	// Align is the bytes of which the address of an item should be a multiple,
+	// a power of two: what C gives the type; of a record the most that one of
+	// its fields has, or 1 if some field does not lie at a multiple of its own.
+	Align int
 
-	// Format is the PEP 3118 format as it is exported: a bare native letter
-	// ("d", "l", "Zd") in the host's byte order, otherwise '<' or '>' and a
-	// letter of standard size (">d", ">q").
+	// Format is the PEP 3118 format as it is exported, and says all that there
+	// is to say of the type:
+	//   - a plain type is a bare native letter ("d", "l", "Zd") in the host's
+	//     byte order, otherwise '<' or '>' and a letter of standard size
+	//     (">d", ">q");
+	//   - strings and raw bytes are a count and a letter: "5s", "3w", "8x";
+	//   - a sub-array is its extents and its base: "(2,3)d";
+	//   - a record writes the order of each field and every pad byte, and
+	//     names every field: "T{<i:id:4x<d:price:}".
 	Format string
 	// Typestr is the array interface's spelling with its byte order: "<f8",
-	// "|u1" for items of one byte, which have none.
+	// "|u1" for items that have none. Of records and sub-arrays, "|V16", it
+	// says no more than the size.
 	Typestr string
-	// DLPackCode is the DLDataTypeCode, or DLPackNone. DLPack has no
-	// characters and no byte order but the host's.
+	// DLPackCode is the DLDataTypeCode, or DLPackNone. DLPack has numbers and
+	// bools only, and no byte order but the host's.
 	DLPackCode int
 	// DLPackBits is the bits of one lane, 0 with DLPackNone.
 	DLPackBits int
 	// Arrow is the format of the Arrow C data interface, "" where it has none:
-	// bools (bits there, bytes here), complex numbers, characters, and any
-	// byte order but the host's.
+	// bools (bits there, bytes here), complex numbers, long doubles, strings,
+	// records, and any byte order but the host's.
 	Arrow string
 }
 
-// A plainType is a row of the table of plain types: all that is known of one
-// type, in whatever byte order.
-type plainType struct {
-	typestr string // without byte order: the letter of the kind, then the size
-	size    int    // bytes
-	align   int    // bytes
-
-	// Native PEP 3118 letters. own leave as they are; own[0] is what every
-	// other spelling leaves as, and NumPy's own letter for the type. other
-	// leave as own[0], since some consumer (NumPy for n N P, all but the
-	// newest struct for F D) does not know them.
-	own, other []string
-	// PEP 3118 letters of this size after = < > and !. standard[0] leaves
-	// after the order when that is not the host's.
-	standard []string
-
-	dlpack int    // DLDataTypeCode or DLPackNone
-	arrow  string // Arrow format, or ""
+// A Field is one field of a record.
+type Field struct {
+	Name    string
+	Offset  int // bytes from the beginning of the record
+	Element Element
 }
 
-// plainTypes is the single home of every letter. l and L are a C long, see
-// host.go for its size; P is an address, read as the integer it is.
-var plainTypes = [...]plainType{
-	{"b1", 1, 1, []string{"?"}, nil, []string{"?"}, dlBool, ""},
-	{"S1", 1, 1, []string{"c"}, nil, []string{"c"}, DLPackNone, ""},
-	{"i1", 1, 1, []string{"b"}, nil, []string{"b"}, dlInt, "c"},
-	{"u1", 1, 1, []string{"B"}, nil, []string{"B"}, dlUint, "C"},
-	{"i2", 2, 2, []string{"h"}, nil, []string{"h"}, dlInt, "s"},
-	{"u2", 2, 2, []string{"H"}, nil, []string{"H"}, dlUint, "S"},
-	{"i4", 4, 4, []string{"i"}, nil, []string{"i", "l"}, dlInt, "i"},
-	{"u4", 4, 4, []string{"I"}, nil, []string{"I", "L"}, dlUint, "I"},
-	{"i8", 8, 8, []string{"l", "q"}, []string{"n"}, []string{"q"}, dlInt, "l"},
-	{"u8", 8, 8, []string{"L", "Q"}, []string{"N", "P"}, []string{"Q"}, dlUint, "L"},
-	{"f2", 2, 2, []string{"e"}, nil, []string{"e"}, dlFloat, "e"},
-	{"f4", 4, 4, []string{"f"}, nil, []string{"f"}, dlFloat, "f"},
-	{"f8", 8, 8, []string{"d"}, nil, []string{"d"}, dlFloat, "g"},
-	{"c8", 8, 4, []string{"Zf"}, []string{"F"}, []string{"Zf", "F"}, dlComplex, ""},
-	{"c16", 16, 8, []string{"Zd"}, []string{"D"}, []string{"Zd", "D"}, dlComplex, ""},
+// Fields are the fields of a record, in memory order; nil for any other type,
+// and not nil for a record that has none.
+func (e Element) Fields() []Field {
+	it := e.taken()
+	if it == nil || !it.record || it.dims != nil {
+		return nil
+	}
+	fields := make([]Field, len(it.fields))
+	for i := range it.fields {
+		f := &it.fields[i]
+		fields[i] = Field{Name: f.name, Offset: f.offset, Element: f.item.element(nativeOrder)}
+	}
+	return fields
 }
 
-// element is t in the given byte order; letter is one of t.own, which only
-// the host's order can keep.
-func (t *plainType) element(letter string, order, native byte) Element {
-	e := Element{ItemSize: t.size, Align: t.align, Format: letter, DLPackCode: DLPackNone}
-	written := order
-	if t.size == 1 {
-		order, written = native, '|'
+// SubArray tells the extents of a sub-array and what it is made of; nil and
+// the type itself for any other. A Buffer of sub-arrays leaves with the extents
+// at the end of its shape, as an ndarray does.
+func (e Element) SubArray() (extents []int, base Element) {
+	it := e.taken()
+	if it == nil || it.dims == nil {
+		return nil, e
 	}
-	e.Typestr = string([]byte{written}) + t.typestr
-	if order != native {
-		e.Format = string([]byte{order}) + t.standard[0]
-		return e
-	}
-	e.Arrow = t.arrow
-	if t.dlpack != DLPackNone {
-		e.DLPackCode, e.DLPackBits = t.dlpack, 8*t.size
-	}
-	return e
+	extents, it.dims = it.dims, nil
+	return extents, it.element(nativeOrder)
 }
 
-// nativeType finds the type that a native letter means, and the letter that
-// it leaves as; nil if there is none.
-func nativeType(letter string) (t *plainType, leaves string) {
-	for i := range plainTypes {
-		t = &plainTypes[i]
-		for _, own := range t.own {
-			if own == letter {
-				return t, own // not letter: that is a piece of the caller's string
-			}
+// taken is the type taken apart again; nil for the zero Element.
+func (e Element) taken() *item {
+	it, _, err := readFormat(e.Format, nativeOrder, asWritten)
+	if err != nil {
+		return nil
+	}
+	return it
+}
+
+// Record makes the type of a record of size bytes from its fields, which are
+// in memory order and do not overlap. Bytes between and behind them are pads.
+//
+// Errors: ErrValue for names that a format cannot hold (those with a colon or
+// a NUL, or no UTF-8), for a name that comes twice, for fields that lie before
+// the end of their predecessor or behind the end of the record, and for
+// more records inside of one another, or more fields, than ParseFormat reads;
+// ErrType for a record of no bytes.
+func Record(size int, fields ...Field) (Element, error) {
+	r := recordBuilder{size: size}
+	for _, f := range fields {
+		it := f.Element.taken()
+		if it == nil {
+			return Element{}, fail(ErrValue, "field ", quote(f.Name), " has no element type")
 		}
-		if contains(t.other, letter) {
-			return t, t.own[0]
+		if err := r.add(f.Name, f.Offset, it); err != nil {
+			return Element{}, err
 		}
 	}
-	return nil, ""
-}
-
-// standardType finds the type that a letter of standard size means, or nil.
-func standardType(letter string) *plainType {
-	for i := range plainTypes {
-		if t := &plainTypes[i]; contains(t.standard, letter) {
-			return t
-		}
+	it, err := r.done()
+	if err != nil {
+		return Element{}, err
 	}
-	return nil
-}
-
-// kindType finds the type of a typestr's kind and size, or nil.
-func kindType(kind byte, size int) *plainType {
-	for i := range plainTypes {
-		if t := &plainTypes[i]; t.typestr[0] == kind && t.size == size {
-			return t
-		}
-	}
-	return nil
-}
-
-func contains(letters []string, letter string) bool {
-	for _, l := range letters {
-		if l == letter {
-			return true
-		}
-	}
-	return false
+	return answerOf(it.leave("a record", nativeOrder))
 }

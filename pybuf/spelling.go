@@ -1,6 +1,9 @@
 package pybuf
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // ParseElement reads an element type as people write it: a PEP 3118 format if
 // it is one, else an array-interface typestr. "d" and "<f8" are the same; "c"
@@ -10,14 +13,13 @@ import "strconv"
 // others know); ErrType and ErrValue as ParseFormat and ParseTypestr give
 // them for what has one of the forms and is refused.
 func ParseElement(spelling string) (Element, error) {
-	e, err := parseElement(spelling, nativeOrder)
-	if err != nil {
-		return Element{}, err
-	}
-	return e, nil
+	return answerOf(parseElement(spelling, nativeOrder))
 }
 
 func parseElement(spelling string, native byte) (Element, *Error) {
+	if contains(numpyNames[:], spelling) {
+		return Element{}, fail(ErrUnknown, "element type ", quote(spelling), " is a name of NumPy's")
+	}
 	e, err := parseFormat(spelling, native)
 	if err == nil || err.Kind != ErrValue {
 		return e, err
@@ -25,9 +27,16 @@ func parseElement(spelling string, native byte) (Element, *Error) {
 	if _, _, _, ok := splitTypestr(spelling); ok {
 		return parseTypestr(spelling, native)
 	}
+	if strings.Contains(spelling, "T{") {
+		return e, err // nobody else writes that
+	}
 	return Element{}, fail(ErrUnknown, "element type ", quote(spelling),
 		` is neither a PEP 3118 format nor a typestr; write "d" or "<f8"`)
 }
+
+// numpyNames are the names of NumPy's types that are letters of formats, one
+// after the other, by chance. Nobody who writes them means such a record.
+var numpyNames = [...]string{"int", "intc", "intp", "uint", "uintc", "uintp", "single", "csingle"}
 
 // A Reading is a manner of reading the spelling of an element type.
 type Reading int
@@ -38,6 +47,7 @@ const (
 	AsTypestr                // ParseTypestr
 	AsElement                // ParseElement
 	AsCType                  // ParseCType
+	AsDescr                  // ParseDescr
 )
 
 // Parse reads the spelling in this manner. ErrValue if there is no such one.
@@ -51,6 +61,8 @@ func (r Reading) Parse(spelling string) (Element, error) {
 		return ParseElement(spelling)
 	case AsCType:
 		return ParseCType(spelling)
+	case AsDescr:
+		return ParseDescr(spelling)
 	}
 	return Element{}, fail(ErrValue, "there is no manner ", strconv.Itoa(int(r)), " of reading an element type")
 }
@@ -99,8 +111,11 @@ func (r Reading) plainSpellings(yield func(order, letter string) bool) {
 			return
 		}
 		written := all
-		if t.size == 1 {
+		switch {
+		case t.size == 1:
 			written = []string{"", "|"}
+		case t.standard == nil:
+			written = []string{"", string([]byte{nativeOrder})}
 		}
 		if typestrs && !each(written, []string{t.typestr}) {
 			return

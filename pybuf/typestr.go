@@ -7,63 +7,83 @@ import (
 
 // ParseTypestr reads a typestr of the array interface: an optional byte order
 // ('<', '>', '=' or '|' for the host's), the letter of a kind, the bytes of an
-// item: "<f8", "|u1", "i4".
+// item: "<f8", "|u1", "i4", "|S5", "|V16". The number behind 'U' counts
+// characters of 4 bytes.
 //
 // It is as lenient as NumPy: '|' and no order at all mean the host's order,
-// and items of one byte take any. "S1" is the character, format "c".
+// and items of one byte take any. "S1" is the character, format "c"; "|V16" is
+// raw bytes, though a record has that typestr too.
 //
 // Errors: ErrValue for what is malformed and for sizes that no type has;
-// ErrType for what is understood and refused: objects, times, long doubles,
-// and, by this version, strings, bits and records.
+// ErrType for what is understood and refused: objects, times, bits, items of
+// no bytes, and long doubles in the order that is not the host's.
 func ParseTypestr(typestr string) (Element, error) {
-	e, err := parseTypestr(typestr, nativeOrder)
-	if err != nil {
-		return Element{}, err
-	}
-	return e, nil
+	return answerOf(parseTypestr(typestr, nativeOrder))
 }
 
 // A typestrKind is a kind that a typestr can name.
 type typestrKind struct {
-	letter byte
-	means  string // what it is, with the sizes of the table of plain types
-	// refused says why the kind is refused at the size `at` (0: at any) that
-	// the table does not have; what it has is accepted first.
-	at      int
-	refused string
+	letter  byte
+	means   string // what it is, with the sizes of the table of plain types
+	refused string // why the kind is refused at any size
 }
 
 var typestrKinds = [...]typestrKind{
-	{'b', "bools", -1, ""},
-	{'i', "integers", -1, ""},
-	{'u', "unsigned integers", -1, ""},
-	{'f', "floats", 16, "long doubles" + byThisVersion + `; convert them to "f8"`},
-	{'c', "complex numbers", 32, "complex long doubles" + byThisVersion + `; convert them to "c16"`},
-	{'S', "characters", 0, "byte strings" + byThisVersion + `; lend them as "u1" with the length as a last axis`},
-	{'U', "", 0, "strings" + byThisVersion + `; lend them as "u4" with the length as a last axis`},
-	{'V', "", 0, "records or raw bytes" + byThisVersion + "; lend each field, or the bytes of each item"},
-	{'M', "", 0, `dates, which PEP 3118 cannot say; lend their integers, .view("i8")`},
-	{'m', "", 0, `time spans, which PEP 3118 cannot say; lend their integers, .view("i8")`},
-	{'O', "", 0, "objects, whose items are references that only their owner can count; lend the data itself, as a plain type"},
-	{'t', "", 0, "bits" + byThisVersion + `; lend the bytes that hold them, as "u1"`},
+	{'b', "bools", ""},
+	{'i', "integers", ""},
+	{'u', "unsigned integers", ""},
+	{'f', "floats", ""},
+	{'c', "complex numbers", ""},
+	{'S', "byte strings", ""},
+	{'U', "strings", ""},
+	{'V', "raw bytes", ""},
+	{'M', "", `dates, which PEP 3118 cannot say; lend their integers, .view("i8")`},
+	{'m', "", `time spans, which PEP 3118 cannot say; lend their integers, .view("i8")`},
+	{'O', "", "objects, whose items are references that only their owner can count; lend the data itself, as a plain type"},
+	{'t', "", `bits, which no consumer reads; lend the bytes that hold them, as "u1"`},
 }
 
 func parseTypestr(typestr string, native byte) (Element, *Error) {
+	it, meaning, err := readTypestr(typestr, native)
+	if err != nil {
+		return Element{}, err
+	}
+	spelled := "typestr " + quote(typestr)
+	if meaning != "" {
+		return Element{}, fail(ErrType, spelled, " means ", meaning)
+	}
+	return it.leave(spelled, native)
+}
+
+// readTypestr reads a typestr. meaning is not empty for what is understood and
+// refused.
+func readTypestr(typestr string, native byte) (it item, meaning string, err *Error) {
 	order, kind, size, ok := splitTypestr(typestr)
 	if !ok {
-		return Element{}, fail(ErrValue, "typestr ", quote(typestr),
+		return it, "", fail(ErrValue, "typestr ", quote(typestr),
 			` is malformed; write order, kind and bytes, such as "<f8"`)
 	}
+	if kind.refused != "" {
+		return it, kind.refused, nil
+	}
+	if order != littleEndian && order != bigEndian {
+		order = native
+	}
 	if t := kindType(kind.letter, size); t != nil {
-		if order != littleEndian && order != bigEndian {
-			order = native
+		if t.standard == nil && order != native {
+			return it, "long doubles in the order that is not this machine's, which no format can say; " +
+				"convert them to this machine's", nil
 		}
-		return t.element(t.own[0], order, native), nil
+		return plainItem(t, t.own[0], order), "", nil
 	}
-	if kind.at == 0 || kind.at == size {
-		return Element{}, fail(ErrType, "typestr ", quote(typestr), " means ", kind.refused)
+	if t := findTextKind(kind.letter); t != nil {
+		it = item{text: t.letter, count: size, size: t.unit, align: t.align, order: order}
+		if it.bytes() < 0 {
+			return it, "", fail(ErrOverflow, "typestr ", quote(typestr), " is of items of more than ", maxInt, " bytes")
+		}
+		return it, "", nil
 	}
-	return Element{}, fail(ErrValue, "typestr ", quote(typestr), ": there are no ", kind.means,
+	return it, "", fail(ErrValue, "typestr ", quote(typestr), ": there are no ", kind.means,
 		" of ", strconv.Itoa(size), " bytes; there are ", sizesOf(kind.letter))
 }
 

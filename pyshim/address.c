@@ -260,6 +260,13 @@ address_of(State *st, PyObject *obj, const char *what, void **out,
 
 /* ---- arrays that know their shape ---------------------------------------- */
 
+int
+address_is_ctypes(State *st, PyObject *obj)
+{
+    int known = know_ctypes(&st->foreign);
+    return known <= 0 ? known : is_a(obj, st->foreign.ctypes_data);
+}
+
 static int
 ctypes_array(State *st, PyObject *obj, Layout *l, Py_ssize_t *itemsize,
              Element **e)
@@ -271,16 +278,8 @@ ctypes_array(State *st, PyObject *obj, Layout *l, Py_ssize_t *itemsize,
     int found = layout_of_view(l, &view) < 0 ? -1 : 1;
     *itemsize = view.itemsize;
     if (found == 1 && e != NULL) {
-        *e = element_from_text(st, view.format, PYBUF_FORMAT);
+        *e = element_of_exporter(st, obj, view.format, view.itemsize);
         found = *e == NULL ? -1 : 1;
-    }
-    if (found == 1 && e != NULL && (*e)->itemsize != view.itemsize) {
-        refuse(PyExc_TypeError, obj,
-               "the ctypes array {} has items of %zd bytes in format '%s', "
-               "which says %zd: give shape and dtype",
-               view.itemsize, view.format, (*e)->itemsize);
-        Py_DECREF(OBJECT(*e));
-        found = -1;
     }
     PyBuffer_Release(&view);
     return found;
@@ -345,7 +344,7 @@ cffi_item(State *st, PyObject *item, Py_ssize_t *itemsize, Element **e)
     PyObject *name = PyObject_GetAttrString(item, "cname");
     const char *text =
         name == NULL ? NULL : PyUnicode_AsUTF8AndSize(name, NULL);
-    *e = text == NULL ? NULL : element_from_text(st, text, PYBUF_CTYPE);
+    *e = text == NULL ? NULL : element_from_ctype(st, text);
     Py_XDECREF(name);
     return *e == NULL ? -1 : 0;
 }

@@ -41,8 +41,9 @@ buffer_toreadonly(PyObject *self, PyObject *Py_UNUSED(unused))
 }
 
 static int
-cast_layout(const Buffer *b, const Element *e, PyObject *shape, Layout *l)
+cast_layout(const Buffer *b, Element **element, PyObject *shape, Layout *l)
 {
+    const Element *e = *element; /* a sub-array is one item until it is split */
     if (!(b->contiguous & PYBUF_C_CONTIGUOUS)) {
         PyErr_SetString(PyExc_TypeError,
                         "cast() needs C-contiguous memory and this is not; "
@@ -64,9 +65,11 @@ cast_layout(const Buffer *b, const Element *e, PyObject *shape, Layout *l)
                                   l->shape)) < 0) {
         return -1;
     }
-    if (layout_contiguous(l, e->itemsize, 'C') < 0) {
+    if (layout_element(l, element, false) < 0 ||
+        layout_contiguous(l, (*element)->itemsize, 'C') < 0) {
         return -1;
     }
+    e = *element;
     if (l->nbytes != b->nbytes) {
         PyErr_Format(PyExc_TypeError,
                      "cast(): the new layout has %zd bytes (items of %zd, "
@@ -100,7 +103,7 @@ buffer_cast(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     }
     Layout layout;
     Buffer *result = NULL;
-    if (cast_layout(b, e, arg[1], &layout) == 0) {
+    if (cast_layout(b, &e, arg[1], &layout) == 0) {
         result = sub_buffer(b, e, &layout, b->readonly);
     }
     Py_DECREF(OBJECT(e));

@@ -78,22 +78,18 @@ read_layout(Layout *l, const Py_buffer *view, Py_ssize_t itemsize)
 }
 
 static Buffer *
-copy_view(State *st, const Py_buffer *view, char order, Wish wish)
+copy_view(State *st, PyObject *src, const Py_buffer *view, char order,
+          Wish wish)
 {
     const char *format = view->format == NULL ? "B" : view->format;
-    Element *e = element_from_text(st, format, PYBUF_FORMAT);
+    Element *e = element_of_exporter(st, src, format, view->itemsize);
     if (e == NULL) {
         return NULL;
     }
     Layout layout;
     Buffer *b = NULL;
-    if (e->itemsize != view->itemsize) {
-        PyErr_Format(PyExc_ValueError,
-                     "the exporter says format '%s', items of %zd bytes, and "
-                     "has items of %zd bytes",
-                     format, e->itemsize, view->itemsize);
-    }
-    else if (read_layout(&layout, view, e->itemsize) == 0) {
+    if (read_layout(&layout, view, e->itemsize) == 0 &&
+        layout_element(&layout, &e, true) == 0) {
         b = copy_layout(st, e, view->buf, &layout, order, wish);
     }
     Py_DECREF(OBJECT(e));
@@ -115,7 +111,7 @@ copy_of(State *st, PyObject *src, char order, Wish wish)
     if (PyObject_GetBuffer(src, &view, PyBUF_FULL_RO) < 0) {
         return NULL;
     }
-    Buffer *b = copy_view(st, &view, order, wish);
+    Buffer *b = copy_view(st, src, &view, order, wish);
     PyBuffer_Release(&view);
     if (ours != NULL && ours->lends == lends + 1) {
         buffer_unlend_pointer(ours); /* the view was our own, and is gone */

@@ -6,6 +6,26 @@
  * refused in words and not become an array of one object. */
 #include "shim.h"
 
+/* What typestr does not say of a record, where NumPy is there to say it: only
+ * NumPy reads it. */
+static int
+add_descr(State *st, Element *e, PyObject *interface)
+{
+    PyObject *dtype = element_descr(st, e);
+    PyObject *descr =
+        dtype == NULL ? NULL : PyObject_GetAttrString(dtype, "descr");
+    if (descr == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_ImportError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    int failed = PyDict_SetItemString(interface, "descr", descr);
+    Py_DECREF(descr);
+    return failed;
+}
+
 PyObject *
 door_interface(PyObject *self, void *Py_UNUSED(unused))
 {
@@ -34,5 +54,9 @@ door_interface(PyObject *self, void *Py_UNUSED(unused))
     Py_XDECREF(shape);
     Py_XDECREF(strides);
     Py_XDECREF(address);
+    if (result != NULL && b->element->structured &&
+        add_descr(state_of(self), b->element, result) < 0) {
+        Py_CLEAR(result);
+    }
     return result;
 }

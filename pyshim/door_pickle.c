@@ -1,6 +1,6 @@
 /* door_pickle.c: pickling, out of band from protocol 5 on (PEP 574).
  *
- * A pickle holds the items, shape, typestr, order and the read-only flag, and
+ * A pickle holds the items, shape, element type, order and the read-only flag, and
  * nothing that differs between two runs: no address, no counter. */
 #include "shim.h"
 
@@ -47,7 +47,7 @@ reduce(State *st, Buffer *b, long protocol)
     PyObject *result = NULL;
     if (shape != NULL) {
         result = Py_BuildValue("O(OsOsO)", rebuild, frame,
-                               b->element->typestr, shape,
+                               element_spelling(b->element), shape,
                                fortran ? "F" : "C",
                                b->readonly ? Py_True : Py_False);
     }
@@ -123,7 +123,7 @@ door_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (nargs != 5) {
         PyErr_SetString(PyExc_TypeError,
                         "_rebuild() takes what a pickled Buffer holds: "
-                        "frame, typestr, shape, order, readonly");
+                        "frame, dtype, shape, order, readonly");
         return NULL;
     }
     layout.ndim = args_dims(args[2], "shape", "an extent of shape",
@@ -151,7 +151,8 @@ door_rebuild(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     }
     Buffer *b = NULL;
     Element *e = element_from_dtype(st, args[1]);
-    if (e != NULL && layout_contiguous(&layout, e->itemsize, order) == 0) {
+    if (e != NULL && layout_element(&layout, &e, false) == 0 &&
+        layout_contiguous(&layout, e->itemsize, order) == 0) {
         if (layout.nbytes != view.len) {
             PyErr_Format(PyExc_ValueError,
                          "the pickled Buffer says %zd bytes and its frame "

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TEXT_CAP 256
+#define TEXT_CAP 256 /* bytes; longer texts get room of their own */
 #define ERROR_CAP REASON_CAP
 
 static void
@@ -17,7 +17,9 @@ element_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     free(e->texts);
+    free(e->extents);
     Py_XDECREF(e->descr);
+    Py_XDECREF(OBJECT(e->base));
     PyObject_GC_Del(self);
     Py_DECREF(OBJECT(type));
 }
@@ -29,6 +31,7 @@ element_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(((Element *)self)->descr);
+    Py_VISIT(OBJECT(((Element *)self)->base));
     return 0;
 }
 
@@ -46,12 +49,14 @@ PyType_Spec element_spec = {
     .slots = element_slots,
 };
 
-/* Room for the texts of a record while Go writes it. */
+/* Room for a record while Go writes it. */
 typedef struct {
     pybuf_element record;
+    int64_t extents[PYBUF_MAX_NDIM];
     char format[TEXT_CAP];
     char typestr[TEXT_CAP];
     char arrow[TEXT_CAP];
+    char *long_format; /* malloc'd, or NULL */
 } Draft;
 
 static pybuf_text
@@ -67,6 +72,8 @@ draft_init(Draft *d)
     d->record.format = room(d->format);
     d->record.typestr = room(d->typestr);
     d->record.arrow = room(d->arrow);
+    d->record.extents = d->extents;
+    d->long_format = NULL;
 }
 
 static char *
@@ -79,20 +86,28 @@ append(char **at, const pybuf_text *text)
     return start;
 }
 
+/* An element whose memory is not yet had: what its dealloc takes is there. */
 static Element *
-element_new(State *st, const pybuf_element *r)
+element_blank(State *st)
 {
-    if (r->format.len >= r->format.cap || r->typestr.len >= r->typestr.cap ||
-        r->arrow.len >= r->arrow.cap) {
-        PyErr_SetString(PyExc_SystemError,
-                        "the description of an element type is too long");
-        return NULL;
-    }
     Element *e = PyObject_GC_New(Element, st->element_type);
+    if (e != NULL) {
+        e->descr = NULL;
+        e->base = NULL;
+        e->ndim = 0;
+        e->extents = NULL;
+        e->texts = NULL;
+    }
+    return e;
+}
+
+static Element *
+element_plain(State *st, const pybuf_element *r)
+{
+    Element *e = element_blank(st);
     if (e == NULL) {
         return NULL;
     }
-    e->descr = NULL;
     e->texts =
         malloc(r->format.len + r->typestr.len + r->arrow.len + 3);
     if (e->texts == NULL) {
@@ -108,29 +123,99 @@ element_new(State *st, const pybuf_element *r)
     e->align = r->align;
     e->dl_code = (int)r->dl_code;
     e->dl_bits = (int)r->dl_bits;
+    e->structured = r->structured != 0;
     PyObject_GC_Track(e);
     return e;
+}
+
+/* A sub-array of `base`, which is consumed, as Go says its extents. */
+static Element *
+element_sub_array(State *st, Element *base, const pybuf_element *r)
+{
+    Element *e = element_blank(st);
+    if (e == NULL) {
+        Py_DECREF(OBJECT(base));
+        return NULL;
+    }
+    e->base = base;
+    e->ndim = (int)r->ndim;
+    e->extents = malloc((size_t)e->ndim * sizeof *e->extents);
+    if (e->extents == NULL) {
+        Py_DECREF(OBJECT(e));
+        PyErr_NoMemory();
+        return NULL;
+    }
+    e->itemsize = base->itemsize;
+    for (int i = 0; i < e->ndim; i++) {
+        e->extents[i] = r->extents[i];
+        e->itemsize *= r->extents[i]; /* Go has counted it: it fits */
+    }
+    e->align = base->align;
+    e->structured = base->structured;
+    e->format = base->format;
+    e->typestr = base->typestr;
+    e->arrow = base->arrow;
+    e->dl_code = base->dl_code;
+    e->dl_bits = base->dl_bits;
+    PyObject_GC_Track(e);
+    return e;
+}
+
+static Element *
+element_new(State *st, const pybuf_element *r)
+{
+    if (r->format.len >= r->format.cap || r->typestr.len >= r->typestr.cap ||
+        r->arrow.len >= r->arrow.cap) {
+        PyErr_SetString(PyExc_SystemError,
+                        "the description of an element type is too long");
+        return NULL;
+    }
+    Element *e = element_plain(st, r);
+    return e == NULL || r->ndim == 0 ? e : element_sub_array(st, e, r);
+}
+
+/* Asks Go, a second time if the format is longer than there is room. */
+static int32_t
+ask_with_room(Draft *d, const char *text, Py_ssize_t len, int how,
+              Py_ssize_t itemsize, pybuf_text *err)
+{
+    draft_init(d);
+    int32_t kind = go_element(text, len, how, itemsize, &d->record, err);
+    if (kind != PYBUF_OK || d->record.format.len < d->record.format.cap) {
+        return kind;
+    }
+    int64_t cap = d->record.format.len + 1;
+    d->long_format = malloc((size_t)cap);
+    if (d->long_format == NULL) {
+        err->len = 0;
+        return PYBUF_EMEMORY;
+    }
+    d->record.format = (pybuf_text){.data = d->long_format, .cap = cap};
+    return go_element(text, len, how, itemsize, &d->record, err);
 }
 
 /* Asks Go. Returns NULL without an exception, and *unknown set, if the
  * spelling is none of ours. */
 static Element *
-ask(State *st, const char *text, Py_ssize_t len, int how, bool *unknown)
+ask(State *st, const char *text, Py_ssize_t len, int how, Py_ssize_t itemsize,
+    bool *unknown)
 {
     Draft draft;
     char message[ERROR_CAP];
     pybuf_text err = {.data = message, .cap = sizeof message, .len = 0};
-    draft_init(&draft);
-    int32_t kind = go_element(text, len, how, &draft.record, &err);
-    if (kind == PYBUF_EUNKNOWN && unknown != NULL) {
+    Element *e = NULL;
+    int32_t kind = ask_with_room(&draft, text, len, how, itemsize, &err);
+    if (kind == PYBUF_OK) {
+        e = element_new(st, &draft.record);
+    }
+    else if (kind == PYBUF_EUNKNOWN && unknown != NULL) {
         *unknown = true;
-        return NULL;
     }
-    if (kind != PYBUF_OK) {
+    else {
         go_raise(kind, &err);
-        return NULL;
     }
-    return element_new(st, &draft.record);
+    free(draft.long_format);
+    return e;
 }
 
 static int
@@ -175,8 +260,8 @@ element_fill_caches(State *st)
     return 0;
 }
 
-static Element *
-cached(PyObject *dict, PyObject *key)
+Element *
+element_cached(PyObject *dict, PyObject *key)
 {
     return (Element *)Py_XNewRef(PyDict_GetItemWithError(dict, key));
 }
@@ -184,97 +269,24 @@ cached(PyObject *dict, PyObject *key)
 /* Spellings come from users; a program that makes them up must not fill the
  * memory with records. */
 #define CACHE_MAX 4096
+#define CACHED_FORMAT_MAX 4096 /* bytes */
 
-static int
-remember(PyObject *dict, PyObject *key, Element *e)
+int
+element_remember(PyObject *dict, PyObject *key, Element *e)
 {
-    if (PyDict_Size(dict) >= CACHE_MAX) {
+    if (PyDict_Size(dict) >= CACHE_MAX ||
+        strlen(e->format) > CACHED_FORMAT_MAX) {
         return 0;
     }
     return PyDict_SetItem(dict, key, (PyObject *)e);
 }
 
-/* A spelling that Go knows in this manner, or nobody does. Owned. */
-static Element *
-read_text(State *st, PyObject *spelling, int how)
+Element *
+element_ask(State *st, PyObject *spelling, int how)
 {
-    PyObject *cache = st->readings[how];
-    Element *e = cached(cache, spelling);
-    if (e == NULL && !PyErr_Occurred()) {
-        Py_ssize_t len;
-        const char *text = PyUnicode_AsUTF8AndSize(spelling, &len);
-        e = text == NULL ? NULL : ask(st, text, len, how, NULL);
-        if (e != NULL && remember(cache, spelling, e) < 0) {
-            Py_CLEAR(e);
-        }
-    }
-    return e;
-}
-
-/* The class numpy.dtype; imports NumPy. Borrowed from the state. */
-static PyObject *
-numpy_dtype_type(State *st)
-{
-    if (st->dtype_type == NULL) {
-        PyObject *numpy = PyImport_ImportModule("numpy");
-        if (numpy == NULL) {
-            return NULL;
-        }
-        st->dtype_type = PyObject_GetAttrString(numpy, "dtype");
-        Py_DECREF(numpy);
-    }
-    return st->dtype_type;
-}
-
-/* Through NumPy: whatever numpy.dtype() takes. */
-static Element *
-from_numpy(State *st, PyObject *spec)
-{
-    PyObject *type = numpy_dtype_type(st);
-    if (type == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_ImportError)) {
-            refuse(PyExc_TypeError, spec,
-                   "dtype={} is neither a PEP 3118 format such as "
-                   "\"d\" nor a typestr such as \"<f8\", and NumPy, "
-                   "which might know it, cannot be imported");
-        }
-        return NULL;
-    }
-    PyObject *dtype = Py_IS_TYPE(spec, (PyTypeObject *)type)
-                          ? Py_NewRef(spec)
-                          : PyObject_CallFunctionObjArgs(type, spec, NULL);
-    if (dtype == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError) ||
-            PyErr_ExceptionMatches(PyExc_ValueError) ||
-            PyErr_ExceptionMatches(PyExc_SyntaxError)) {
-            PyErr_Clear();
-            refuse(PyUnicode_Check(spec) ? PyExc_ValueError
-                                               : PyExc_TypeError, spec,
-                   "dtype={} is neither a PEP 3118 format such as "
-                   "\"d\", nor a typestr such as \"<f8\", nor anything "
-                   "that numpy.dtype() takes");
-        }
-        return NULL;
-    }
-    Element *e = cached(st->by_dtype, dtype);
-    if (e == NULL && !PyErr_Occurred()) {
-        PyObject *typestr = PyObject_GetAttrString(dtype, "str");
-        e = typestr == NULL ? NULL : read_text(st, typestr, PYBUF_TYPESTR);
-        Py_XDECREF(typestr);
-        /* Types that users and NumPy's newer parts define put any text there:
-         * not malformed, for the user wrote none of it. */
-        if (e == NULL && PyErr_ExceptionMatches(PyExc_ValueError)) {
-            PyErr_Clear();
-            refuse(PyExc_TypeError, spec,
-                   "dtype={} is a type of NumPy's alone, which the buffer "
-                   "protocol cannot say");
-        }
-        if (e != NULL && remember(st->by_dtype, dtype, e) < 0) {
-            Py_CLEAR(e);
-        }
-    }
-    Py_DECREF(dtype);
-    return e;
+    Py_ssize_t len;
+    const char *text = PyUnicode_AsUTF8AndSize(spelling, &len);
+    return text == NULL ? NULL : ask(st, text, len, how, 0, NULL);
 }
 
 /* The spelling that was asked for last, which in a loop is the next one too:
@@ -298,7 +310,7 @@ from_str(State *st, PyObject *spelling)
         return (Element *)Py_NewRef(OBJECT(st->last_element));
     }
     PyObject *cache = st->readings[PYBUF_DTYPE];
-    Element *e = cached(cache, spelling);
+    Element *e = element_cached(cache, spelling);
     if (e != NULL) {
         return PyUnicode_CheckExact(spelling) ? keep_last(st, spelling, e) : e;
     }
@@ -314,12 +326,12 @@ from_str(State *st, PyObject *spelling)
         return NULL;
     }
     bool unknown = false;
-    e = ask(st, text, len, PYBUF_DTYPE, &unknown);
+    e = ask(st, text, len, PYBUF_DTYPE, 0, &unknown);
     if (unknown) {
-        e = from_numpy(st, spelling);
+        e = element_from_numpy(st, spelling);
     }
     if (e != NULL && PyUnicode_CheckExact(spelling) &&
-        remember(cache, spelling, e) < 0) {
+        element_remember(cache, spelling, e) < 0) {
         Py_CLEAR(e);
     }
     return e;
@@ -338,19 +350,73 @@ element_from_dtype(State *st, PyObject *dtype)
                         "one such as \"d\"");
         return NULL;
     }
-    return from_numpy(st, dtype);
+    return element_from_numpy(st, dtype);
+}
+
+/* What an exporter's format of other items than plain ones means is kept with
+ * the itemsize, which has a part in it. */
+static Element *
+from_exporter(State *st, PyObject *format, Py_ssize_t itemsize)
+{
+    PyObject *cache = st->readings[PYBUF_FORMAT];
+    PyObject *key = Py_BuildValue("(On)", format, itemsize);
+    Element *e = key == NULL ? NULL : element_cached(cache, key);
+    if (e == NULL && !PyErr_Occurred()) {
+        Py_ssize_t len;
+        const char *text = PyUnicode_AsUTF8AndSize(format, &len);
+        e = text == NULL
+                ? NULL
+                : ask(st, text, len, PYBUF_FORMAT, itemsize, NULL);
+        if (e != NULL && element_remember(cache, key, e) < 0) {
+            Py_CLEAR(e);
+        }
+    }
+    Py_XDECREF(key);
+    return e;
 }
 
 Element *
-element_from_text(State *st, const char *text, int how)
+element_from_format(State *st, const char *format, Py_ssize_t itemsize)
 {
-    /* Exporters may write any bytes: those that are no UTF-8 are refused with
-     * the rest of what is malformed. */
-    PyObject *spelling =
-        PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
-    Element *e = spelling == NULL ? NULL : read_text(st, spelling, how);
-    Py_XDECREF(spelling);
+    if (itemsize <= 0) {
+        PyErr_Format(PyExc_ValueError,
+                     "the exporter says that its items have %zd bytes; an "
+                     "item of a Buffer has 1 byte or more",
+                     itemsize);
+        return NULL;
+    }
+    PyObject *text =
+        PyUnicode_DecodeUTF8(format, (Py_ssize_t)strlen(format), "strict");
+    if (text == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+            PyErr_Clear();
+            PyErr_SetString(PyExc_ValueError,
+                            "the exporter gives a format that is no UTF-8");
+        }
+        return NULL;
+    }
+    Element *e = element_cached(st->readings[PYBUF_FORMAT], text);
+    if (e == NULL ? !PyErr_Occurred() : e->itemsize != itemsize) {
+        Py_XDECREF(OBJECT(e));
+        e = from_exporter(st, text, itemsize);
+    }
+    Py_DECREF(text);
     return e;
+}
+
+Element *
+element_from_ctype(State *st, const char *name)
+{
+    PyObject *known = PyDict_GetItemString(st->readings[PYBUF_CTYPE], name);
+    return known != NULL ? (Element *)Py_NewRef(known)
+                         : ask(st, name, (Py_ssize_t)strlen(name), PYBUF_CTYPE,
+                               0, NULL);
+}
+
+const char *
+element_spelling(const Element *e)
+{
+    return e->structured ? e->format : e->typestr;
 }
 
 Element *
@@ -358,16 +424,4 @@ element_default(State *st)
 {
     return (Element *)Py_XNewRef(
         PyDict_GetItemString(st->readings[PYBUF_DTYPE], "B"));
-}
-
-PyObject *
-element_descr(State *st, Element *e)
-{
-    if (e->descr == NULL) {
-        PyObject *type = numpy_dtype_type(st);
-        if (type != NULL) {
-            e->descr = PyObject_CallFunction(type, "s", e->typestr);
-        }
-    }
-    return e->descr;
 }

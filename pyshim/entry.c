@@ -62,11 +62,12 @@ leave(const Visit *visit, int32_t result)
 /* ---- the functions --------------------------------------------------------------- */
 
 static int32_t
-element(char *spelling, int64_t len, int32_t how, pybuf_element *out,
-        pybuf_text *err)
+element(char *spelling, int64_t len, int32_t how, int64_t itemsize,
+        pybuf_element *out, pybuf_text *err)
 {
     Visit v = enter();
-    return leave(&v, pybuf_go_element(spelling, len, how, out, err));
+    return leave(&v, pybuf_go_element(spelling, len, how, itemsize, out,
+                                         err));
 }
 
 static int32_t

@@ -49,12 +49,13 @@ go_start(void)
 }
 
 int32_t
-go_element(const char *spelling, Py_ssize_t len, int how, pybuf_element *out,
-           pybuf_text *err)
+go_element(const char *spelling, Py_ssize_t len, int how, Py_ssize_t itemsize,
+           pybuf_element *out, pybuf_text *err)
 {
     const GoRuntime *go = enter(err);
     return go == NULL ? PYBUF_ERUNTIME
-                      : go->element((char *)spelling, len, how, out, err);
+                      : go->element((char *)spelling, len, how, itemsize,
+                                  out, err);
 }
 
 int32_t

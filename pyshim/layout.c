@@ -39,6 +39,37 @@ multiply(Layout *l, Py_ssize_t itemsize, char order)
 }
 
 int
+layout_element(Layout *l, Element **e, bool strided)
+{
+    Element *base = (*e)->base;
+    if (base == NULL) {
+        return 0;
+    }
+    int outer = l->ndim, inner = (*e)->ndim;
+    if (outer + inner > PYBUF_MAX_NDIM) {
+        PyErr_Format(PyExc_ValueError,
+                     "shape has %d numbers and the sub-array of dtype has %d "
+                     "more; a buffer has at most %d dimensions",
+                     outer, inner, PYBUF_MAX_NDIM);
+        return -1;
+    }
+    l->ndim = outer + inner;
+    Py_ssize_t step = base->itemsize;
+    for (int i = l->ndim - 1; i >= outer; i--) {
+        l->shape[i] = (*e)->extents[i - outer];
+        if (strided) {
+            l->strides[i] = step;
+            step *= l->shape[i] > 0 ? l->shape[i] : 1;
+            l->suboffsets[i] = -1;
+        }
+    }
+    Py_INCREF(OBJECT(base));
+    Py_DECREF(OBJECT(*e));
+    *e = base;
+    return 0;
+}
+
+int
 layout_of_view(Layout *l, const Py_buffer *view)
 {
     if (view->ndim < 0 || view->ndim > PYBUF_MAX_NDIM) {

@@ -41,7 +41,8 @@ make(PyObject *module, const Signature *sig, PyObject *const *args,
         return NULL;
     }
     Buffer *b = NULL;
-    if (layout_contiguous(&layout, e->itemsize, order) == 0) {
+    if (layout_element(&layout, &e, false) == 0 &&
+        layout_contiguous(&layout, e->itemsize, order) == 0) {
         b = make_buffer(st, e, &layout, wish);
     }
     Py_DECREF(OBJECT(e));

@@ -68,6 +68,8 @@ owned_objects(State *st, PyObject ***places)
     PyObject **rest[] = {
         &st->last_spelling,   (PyObject **)&st->last_element,
         &st->by_dtype,        &st->dtype_type,
+        &st->numpy_asarray,   &st->dtype_descr,
+        &st->ctypes_descr,
         &f->ctypes_data,      &f->ctypes_pointer,
         &f->ctypes_simple,    &f->ctypes_array,
         &f->ctypes_func,      &f->cffi_uintptr,

@@ -50,7 +50,7 @@ typedef struct {
     int64_t abi;  /* PYBUF_ABI */
     int64_t size; /* sizeof(GoRuntime) */
     int32_t (*element)(char *spelling, int64_t len, int32_t how,
-                       pybuf_element *out, pybuf_text *err);
+                       int64_t itemsize, pybuf_element *out, pybuf_text *err);
     int32_t (*plain)(int32_t how, int64_t i, pybuf_text *spelling,
                      pybuf_element *out);
     int32_t (*layout)(pybuf_layout *layout, pybuf_text *err);

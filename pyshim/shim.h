@@ -79,6 +79,9 @@ typedef struct {
     Element *last_element;
     PyObject *by_dtype;   /* dict: numpy.dtype -> Element */
     PyObject *dtype_type; /* numpy.dtype, NULL until NumPy was needed */
+    PyObject *numpy_asarray; /* numpy.asarray, likewise */
+    PyObject *dtype_descr;   /* pybuf._dtype.descr, likewise */
+    PyObject *ctypes_descr;  /* pybuf._ctypes.descr, likewise */
     void **numpy_api;     /* NumPy's C function table, NULL until needed */
     bool numpy_unknown;   /* NumPy is there, its table is of no known kind */
     Ledger *ledger;
@@ -99,7 +102,7 @@ int go_start(void);
 /* As in pybuf_abi.h. In a forked child the first of them starts another
  * runtime; where that fails it is PYBUF_ERUNTIME, with the reason in err. */
 int32_t go_element(const char *spelling, Py_ssize_t len, int how,
-                   pybuf_element *out, pybuf_text *err);
+                   Py_ssize_t itemsize, pybuf_element *out, pybuf_text *err);
 int32_t go_plain(int how, int64_t i, pybuf_text *spelling, pybuf_element *out,
                  pybuf_text *err);
 int32_t go_layout(pybuf_layout *layout, pybuf_text *err);
@@ -150,21 +153,50 @@ struct Element {
     Py_ssize_t align;    /* bytes, a power of two */
     int dl_code;         /* DLDataTypeCode or PYBUF_DL_NONE */
     int dl_bits;
+    bool structured; /* a record, of which typestr says the size only */
     char *format;  /* into `texts` */
     char *typestr; /* into `texts` */
     char *arrow;   /* into `texts`; "" where Arrow has no such type */
     char *texts;   /* owned, malloc'd */
     PyObject *descr; /* owned: NumPy's dtype, NULL until asked for */
+    /* Of a sub-array: what it is made of (owned), and the extents that each
+     * shape gets at its end (malloc'd). No Buffer has such an element, see
+     * layout_element. Else NULL, 0, NULL. */
+    Element *base;
+    int ndim;
+    Py_ssize_t *extents;
 };
 
 extern PyType_Spec element_spec;
 int element_fill_caches(State *st);
 /* From what a user gives as dtype=. Owned. */
 Element *element_from_dtype(State *st, PyObject *dtype);
-/* From another spelling (PYBUF_FORMAT, PYBUF_TYPESTR, PYBUF_CTYPE). Owned. */
-Element *element_from_text(State *st, const char *text, int how);
+/* From the format that an exporter gives with its itemsize. Owned. */
+Element *element_from_format(State *st, const char *format,
+                             Py_ssize_t itemsize);
+/* From the name of a C type. Owned. */
+Element *element_from_ctype(State *st, const char *name);
 /* The element that dtype= means when it is left out: "B". Owned. */
 Element *element_default(State *st);
+/* Look-ups and entries of a cache of elements. Owned, NULL without an exception
+ * where there is none; what is too much or too long is not kept. */
+Element *element_cached(PyObject *dict, PyObject *key);
+int element_remember(PyObject *dict, PyObject *key, Element *e);
+/* A spelling, not cached, that is read in the manner `how`. Owned. */
+Element *element_ask(State *st, PyObject *spelling, int how);
+/* How a pickle spells the element: dtype= reads it back. Borrowed. */
+const char *element_spelling(const Element *e);
+
+/* ---- element_numpy.c: element types that NumPy knows --------------------- */
+
+/* From anything that numpy.dtype() takes. Owned. */
+Element *element_from_numpy(State *st, PyObject *spec);
+/* The element type of an exporter with its format and itemsize. An ndarray is
+ * asked for its dtype: the format of a record that NumPy exports leaves open
+ * where some records in it end. A ctypes object for its type: the formats of
+ * ctypes leave out pads, the fields of a base, bit fields and unions. Owned. */
+Element *element_of_exporter(State *st, PyObject *obj, const char *format,
+                             Py_ssize_t itemsize);
 /* NumPy's dtype of an element; imports NumPy. Borrowed from the element. */
 PyObject *element_descr(State *st, Element *e);
 
@@ -182,6 +214,10 @@ typedef struct {
     Py_ssize_t suboffsets[PYBUF_MAX_NDIM]; /* only where indirect */
 } Layout;
 
+/* The element of a Buffer whose items are *e: a sub-array gives its extents to
+ * the shape, and what it is made of takes its place. strided: l->strides (and
+ * l->suboffsets where l->indirect) are filled as well. */
+int layout_element(Layout *l, Element **e, bool strided);
 /* ndim and shape of a view that another exporter filled. ValueError if it has
  * more axes than a buffer may have. */
 int layout_of_view(Layout *l, const Py_buffer *view);
@@ -433,6 +469,8 @@ typedef enum { FROM_INT, FROM_CAPSULE, FROM_CTYPES, FROM_CFFI } AddressForm;
 /* The address that obj means. `what` names the argument in errors. */
 int address_of(State *st, PyObject *obj, const char *what, void **out,
                AddressForm *form);
+/* Whether obj is a ctypes object; -1 with an exception. */
+int address_is_ctypes(State *st, PyObject *obj);
 /* Shape and item size of a ctypes or cffi array, and its element type where e
  * is not NULL. Returns 1 with l->ndim, l->shape, *itemsize and *e (owned) set,
  * 0 if obj is no such array, or -1. */

@@ -92,7 +92,7 @@ wrap_dims(PyObject *arg, const char *what, const char *item, int ndim,
 }
 
 static int
-wrap_layout(PyObject **arg, Py_ssize_t itemsize, Layout *l)
+wrap_layout(PyObject **arg, Element **e, Layout *l)
 {
     bool strided = given(arg[W_STRIDES]);
     l->indirect = given(arg[W_SUBOFFSETS]);
@@ -110,8 +110,11 @@ wrap_layout(PyObject **arg, Py_ssize_t itemsize, Layout *l)
                         "needs both");
         return -1;
     }
-    return strided ? layout_judge(l, itemsize, true, 'C')
-                   : layout_contiguous(l, itemsize, 'C');
+    if (layout_element(l, e, strided) < 0) {
+        return -1;
+    }
+    return strided ? layout_judge(l, (*e)->itemsize, true, 'C')
+                   : layout_contiguous(l, (*e)->itemsize, 'C');
 }
 
 /* Where the items lie: [start, start + size) if the block is bounded. */
@@ -236,7 +239,7 @@ pybuf_wrap(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     Buffer *b = NULL;
-    if (wrap_layout(arg, e->itemsize, &layout) == 0 &&
+    if (wrap_layout(arg, &e, &layout) == 0 &&
         wrap_place(arg, &layout, start, &mem) == 0 &&
         wrap_owner(st, arg, &mem) == 0) {
         b = buffer_new(st, e, &layout, &mem, readonly);

@@ -43,6 +43,8 @@ func TestElement_CodesOfPlainTypes(t *testing.T) {
 		{8, 8, "d", native + "f8", kDLFloat, 64, "g"},
 		{8, 4, "Zf", native + "c8", kDLComplex, 64, ""},
 		{16, 8, "Zd", native + "c16", kDLComplex, 128, ""},
+		{16, 16, "g", native + "f16", pybuf.DLPackNone, 0, ""},
+		{32, 16, "Zg", native + "c32", pybuf.DLPackNone, 0, ""},
 	} {
 		e, err := pybuf.ParseFormat(row.format)
 		require.NoError(t, err)

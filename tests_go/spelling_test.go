@@ -46,7 +46,7 @@ func TestElementSpelling_ThenTypestr(t *testing.T) {
 }
 
 func TestElementSpelling_RefusedFormatIsNotTriedAsTypestr(t *testing.T) {
-	for _, spelling := range []string{"O", "T{d:x:}", "3d", "(2,3)d", "2s", "10s", "p", "u", "w", "x", "g", "Zg", "&d", "X{}"} {
+	for _, spelling := range []string{"O", "p", "u", "5p", "&d", "X{}"} {
 		_, err := pybuf.ParseElement(spelling)
 		requireKind(t, pybuf.ErrType, err)
 		assert.Contains(t, err.Error(), `format "`+spelling+`" means`)
@@ -56,8 +56,8 @@ func TestElementSpelling_RefusedFormatIsNotTriedAsTypestr(t *testing.T) {
 func TestElementSpelling_RefusedTypestrHasItsOwnSentence(t *testing.T) {
 	for spelling, kind := range map[string]pybuf.Kind{
 		"<f3": pybuf.ErrValue, "i3": pybuf.ErrValue, "b2": pybuf.ErrValue, "c4": pybuf.ErrValue,
-		"M8[ns]": pybuf.ErrType, "<m8": pybuf.ErrType, "|O": pybuf.ErrType, "O8": pybuf.ErrType, "S5": pybuf.ErrType,
-		"<U4": pybuf.ErrType, "V16": pybuf.ErrType, "f16": pybuf.ErrType, "c32": pybuf.ErrType,
+		"M8[ns]": pybuf.ErrType, "<m8": pybuf.ErrType, "|O": pybuf.ErrType, "O8": pybuf.ErrType, "S0": pybuf.ErrType,
+		"<U0": pybuf.ErrType, "V0": pybuf.ErrType, foreign + "f16": pybuf.ErrType, foreign + "c32": pybuf.ErrType,
 	} {
 		_, err := pybuf.ParseElement(spelling)
 		requireKind(t, kind, err)
@@ -67,9 +67,9 @@ func TestElementSpelling_RefusedTypestrHasItsOwnSentence(t *testing.T) {
 
 func TestElementSpelling_NamesOfOthersAreUnknown(t *testing.T) {
 	for _, spelling := range []string{
-		"", "float64", "int", "int8", "uint16", "bool", "complex128", "object", "str", "bytes", "void", "half",
+		"", "float64", "int", "intc", "intp", "uint", "uintc", "uintp", "single", "csingle", "int8", "uint16", "bool", "complex128", "object", "str", "bytes", "void", "half",
 		"longdouble", "datetime64[ns]", "timedelta64", "i4,f8", "(2,3)f8", "5i4", "S", "U", "V", "M", "m", "a5",
-		"ii", "<", "d ", " d", "d\x00", "\xff", "T{", "Z", "<n", "dt", "B1", "?1", "d\u00e9",
+		"<", "d\x00", "\xff", "Z", "<n", "B1", "?1", "d\u00e9",
 	} {
 		_, err := pybuf.ParseElement(spelling)
 		requireKind(t, pybuf.ErrUnknown, err)
@@ -85,7 +85,7 @@ func TestCType_NamesLeadToNativeLetters(t *testing.T) {
 		"int32_t": "i", "uint32_t": "I", "int64_t": "l", "uint64_t": "L",
 		"intptr_t": "l", "uintptr_t": "L", "size_t": "L", "ssize_t": "l", "ptrdiff_t": "l",
 		"float": "f", "double": "d", "float _Complex": "Zf", "double _Complex": "Zd",
-		"_cffi_float_complex_t": "Zf", "_cffi_double_complex_t": "Zd",
+		"long double": "g", "long double _Complex": "Zg", "_cffi_float_complex_t": "Zf", "_cffi_double_complex_t": "Zd",
 	} {
 		e, err := pybuf.ParseCType(name)
 		require.NoError(t, err, name)
@@ -100,8 +100,22 @@ func TestCType_OthersAreUnknown(t *testing.T) {
 	}
 }
 
-func TestCType_LongDoubleIsRefused(t *testing.T) {
-	_, err := pybuf.ParseCType("long double")
-	requireKind(t, pybuf.ErrType, err)
-	assert.Contains(t, err.Error(), `C type "long double"`)
+func TestElementSpelling_MalformedRecordIsNotAskedOfOthers(t *testing.T) {
+	for _, spelling := range []string{"T{", "T{d:x", "<T{j}", "2T{d:a:d:a:}"} {
+		_, err := pybuf.ParseElement(spelling)
+		requireKind(t, pybuf.ErrValue, err)
+		assert.Contains(t, err.Error(), "format ", spelling)
+	}
+}
+
+func TestElementSpelling_RecordsStringsAndSubArrays(t *testing.T) {
+	for spelling, format := range map[string]string{
+		"T{i:a:}": "T{" + native + "i:a:}", "S5": "5s", "U3": "3w", "5s": "5s", "V8": "8x", "8x": "8x",
+		"(2,3)d": "(2,3)d", "3d": "(3)d", "f16": "g", "c32": "Zg", "g": "g", "Zg": "Zg",
+		foreign + "U3": foreign + "3w", foreign + "3w": foreign + "3w",
+	} {
+		e, err := pybuf.ParseElement(spelling)
+		require.NoError(t, err, spelling)
+		assert.Equal(t, format, e.Format, spelling)
+	}
 }

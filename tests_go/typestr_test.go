@@ -71,24 +71,18 @@ func TestTypestr_LeadingZerosOfASizeMeanNothing(t *testing.T) {
 
 func TestTypestr_RefusedTypesAreNamed(t *testing.T) {
 	for typestr, meaning := range map[string]string{
-		"|O":           "objects",
-		"|O8":          "objects",
-		"O":            "objects",
-		"<M8":          "dates",
-		"<M8[ns]":      "dates",
-		"M8[25s]":      "dates",
-		">m8[D]":       "time spans",
-		"m8":           "time spans",
-		"|S5":          "byte strings",
-		"|S0":          "byte strings",
-		"<U4":          "strings",
-		"|V16":         "records or raw bytes",
-		"V0":           "records or raw bytes",
-		"<f16":         "long doubles",
-		">c32":         "complex long doubles",
-		"|t4":          "bits",
-		"U1":           "strings",
-		"S" + "123456": "byte strings",
+		"|O":      "objects",
+		"|O8":     "objects",
+		"O":       "objects",
+		"<M8":     "dates",
+		"<M8[ns]": "dates",
+		"M8[25s]": "dates",
+		">m8[D]":  "time spans",
+		"m8":      "time spans",
+		"|t4":     "bits",
+		"|S0":     "items of 0 bytes", "S0": "items of 0 bytes", "<U0": "items of 0 bytes", "V0": "items of 0 bytes",
+		foreign + "f16": "long doubles in the order",
+		foreign + "c32": "long doubles in the order",
 	} {
 		_, err := pybuf.ParseTypestr(typestr)
 		requireKind(t, pybuf.ErrType, err)
@@ -103,14 +97,46 @@ func TestTypestr_TimesAreAdvisedToBeViewedAsIntegers(t *testing.T) {
 	}
 }
 
+func TestTypestr_StringsAndRawBytesAreOfAnyLength(t *testing.T) {
+	for typestr, row := range map[string]struct {
+		format, leaves string
+		size, align    int
+	}{
+		"|S5":           {"5s", "|S5", 5, 1},
+		"S123456":       {"123456s", "|S123456", 123456, 1},
+		">S5":           {"5s", "|S5", 5, 1},
+		"U1":            {"w", native + "U1", 4, 4},
+		native + "U4":   {"4w", native + "U4", 16, 4},
+		foreign + "U4":  {foreign + "4w", foreign + "U4", 16, 4},
+		"|V16":          {"16x", "|V16", 16, 1},
+		"V1":            {"1x", "|V1", 1, 1},
+		native + "f16":  {"g", native + "f16", 16, 16},
+		"=c32":          {"Zg", native + "c32", 32, 16},
+		"S" + "0000002": {"2s", "|S2", 2, 1},
+	} {
+		e, err := pybuf.ParseTypestr(typestr)
+		require.NoError(t, err, typestr)
+		assert.Equal(t, pybuf.Element{
+			ItemSize: row.size, Align: row.align, Format: row.format, Typestr: row.leaves, DLPackCode: pybuf.DLPackNone,
+		}, e, typestr)
+	}
+}
+
+func TestTypestr_MoreBytesThanThereAreAddressesOverflow(t *testing.T) {
+	_, err := pybuf.ParseTypestr("U2305843009213693952")
+	requireKind(t, pybuf.ErrOverflow, err)
+	_, err = pybuf.ParseTypestr("U2305843009213693951")
+	require.NoError(t, err)
+}
+
 func TestTypestr_SizesThatNoTypeHas(t *testing.T) {
 	for typestr, sentence := range map[string]string{
 		"i3":  "there are no integers of 3 bytes; there are 1, 2, 4, 8",
 		"<i0": "there are no integers of 0 bytes",
 		"u16": "there are no unsigned integers of 16 bytes; there are 1, 2, 4, 8",
-		"<f3": "there are no floats of 3 bytes; there are 2, 4, 8",
+		"<f3": "there are no floats of 3 bytes; there are 2, 4, 8, 16",
 		"f10": "there are no floats of 10 bytes",
-		"c4":  "there are no complex numbers of 4 bytes; there are 8, 16",
+		"c4":  "there are no complex numbers of 4 bytes; there are 8, 16, 32",
 		"b2":  "there are no bools of 2 bytes; there are 1",
 	} {
 		_, err := pybuf.ParseTypestr(typestr)

@@ -45,7 +45,8 @@ error_init(error_text *e)
 /* An element record with the memory of its texts. */
 typedef struct {
     pybuf_element record;
-    char format[16], typestr[16], arrow[16];
+    int64_t extents[PYBUF_MAX_NDIM];
+    char format[64], typestr[32], arrow[16];
 } element;
 
 static inline pybuf_element *
@@ -55,6 +56,7 @@ element_init(element *e)
     e->record.format = (pybuf_text){e->format, sizeof(e->format), -1};
     e->record.typestr = (pybuf_text){e->typestr, sizeof(e->typestr), -1};
     e->record.arrow = (pybuf_text){e->arrow, sizeof(e->arrow), -1};
+    e->record.extents = e->extents;
     return &e->record;
 }
 
@@ -65,6 +67,10 @@ element_equal(const element *a, const element *b)
            a->record.align == b->record.align &&
            a->record.dl_code == b->record.dl_code &&
            a->record.dl_bits == b->record.dl_bits &&
+           a->record.structured == b->record.structured &&
+           a->record.ndim == b->record.ndim &&
+           memcmp(a->extents, b->extents,
+                  (size_t)a->record.ndim * sizeof(int64_t)) == 0 &&
            a->record.format.len == b->record.format.len &&
            a->record.typestr.len == b->record.typestr.len &&
            a->record.arrow.len == b->record.arrow.len &&
@@ -76,8 +82,18 @@ element_equal(const element *a, const element *b)
 static inline int32_t
 element_read(const char *spelling, int32_t how, element *out, error_text *err)
 {
-    return pybuf_go_element((char *)spelling, (int64_t)strlen(spelling), how,
+    return pybuf_go_element((char *)spelling, (int64_t)strlen(spelling), how, 0,
                             element_init(out), error_init(err));
+}
+
+/* A format as an exporter gives it. */
+static inline int32_t
+exported_read(const char *format, int64_t itemsize, element *out,
+              error_text *err)
+{
+    return pybuf_go_element((char *)format, (int64_t)strlen(format),
+                            PYBUF_FORMAT, itemsize, element_init(out),
+                            error_init(err));
 }
 
 #endif

@@ -29,7 +29,7 @@ main(int argc, char **argv)
     for (int i = 0; i < 10000; i++) {
         element e;
         error_text err;
-        CHECK(element_read("T{d:x:}", PYBUF_FORMAT, &e, &err) == PYBUF_ETYPE);
+        CHECK(element_read("T{O:x:}", PYBUF_FORMAT, &e, &err) == PYBUF_ETYPE);
         CHECK(element_read(">d", PYBUF_FORMAT, &e, &err) == PYBUF_OK);
     }
     pybuf_runtime after = read_runtime(1);

@@ -15,7 +15,7 @@ checks_cut(const char *spelling, const char *whole, int64_t cap,
 
     memset(data, '#', sizeof(data));
     CHECK(pybuf_go_element((char *)spelling, (int64_t)strlen(spelling),
-                           PYBUF_FORMAT, element_init(&e),
+                           PYBUF_FORMAT, 0, element_init(&e),
                            &err) == PYBUF_EVALUE);
     CHECK(err.len == (int64_t)strlen(whole));
     CHECK((err.len >= cap) == (expected < err.len || cap <= 0));
@@ -80,7 +80,7 @@ cuts_each_text_of_an_element(void)
                        .arrow = {arrow, 1, -1}};
     error_text err;
 
-    CHECK(pybuf_go_element("Zd", 2, PYBUF_FORMAT, &e, error_init(&err)) ==
+    CHECK(pybuf_go_element("Zd", 2, PYBUF_FORMAT, 0, &e, error_init(&err)) ==
           PYBUF_OK);
     CHECK(e.format.len == 2);
     CHECK(memcmp(format, "Z\0##", 4) == 0);

@@ -42,7 +42,7 @@ one_round(void)
     CHECK_TEXT("i", e.format);
     CHECK(element_read("float64", PYBUF_DTYPE, &e, &err) == PYBUF_EUNKNOWN);
     CHECK(strstr(err.data, "\"float64\"") != NULL);
-    CHECK(pybuf_go_element("d", 1, PYBUF_FORMAT, NULL, error_init(&err)) ==
+    CHECK(pybuf_go_element("d", 1, PYBUF_FORMAT, 0, NULL, error_init(&err)) ==
           PYBUF_EPANIC);
 
     int64_t shape[2] = {3, 4}, out[2];

@@ -1,0 +1,239 @@
+/* element_numpy.c: element types that others know, NumPy and ctypes, and
+ * NumPy's name for ours.
+ *
+ * NumPy is imported only when a dtype is its own, or when an array is asked
+ * for. The structure of a record is read off the dtype and not off the format
+ * that NumPy would export: that one does not hold all of it. */
+#include "shim.h"
+
+#include <string.h>
+
+/* Something that is imported once for each interpreter. Borrowed. */
+static PyObject *
+import_once(PyObject **place, const char *module, const char *name)
+{
+    if (*place == NULL) {
+        PyObject *m = PyImport_ImportModule(module);
+        PyObject *found = m == NULL ? NULL : PyObject_GetAttrString(m, name);
+        Py_XDECREF(m);
+        if (*place == NULL) { /* the import may have come here, too */
+            *place = found;
+        }
+        else {
+            Py_XDECREF(found);
+        }
+    }
+    return *place;
+}
+
+/* The dtype that NumPy makes of what the user gave. Owned. */
+static PyObject *
+dtype_of(State *st, PyObject *spec)
+{
+    PyObject *type = import_once(&st->dtype_type, "numpy", "dtype");
+    if (type == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_ImportError)) {
+            refuse(PyExc_TypeError, spec,
+                   "dtype={} is neither a PEP 3118 format such as "
+                   "\"d\" nor a typestr such as \"<f8\", and NumPy, "
+                   "which might know it, cannot be imported");
+        }
+        return NULL;
+    }
+    PyObject *dtype = PyObject_CallFunctionObjArgs(type, spec, NULL);
+    if (dtype == NULL && (PyErr_ExceptionMatches(PyExc_TypeError) ||
+                          PyErr_ExceptionMatches(PyExc_ValueError) ||
+                          PyErr_ExceptionMatches(PyExc_SyntaxError))) {
+        PyErr_Clear();
+        refuse(PyUnicode_Check(spec) ? PyExc_ValueError : PyExc_TypeError,
+               spec,
+               "dtype={} is neither a PEP 3118 format such as "
+               "\"d\", nor a typestr such as \"<f8\", nor anything "
+               "that numpy.dtype() takes");
+    }
+    return dtype;
+}
+
+/* A number, bool or character: known by its typestr alone. NULL without an
+ * exception if it is none. Owned. */
+static Element *
+plain_of(State *st, PyObject *dtype)
+{
+    PyObject *typestr = PyObject_GetAttrString(dtype, "str");
+    Element *e = typestr == NULL
+                     ? NULL
+                     : element_cached(st->readings[PYBUF_TYPESTR], typestr);
+    Py_XDECREF(typestr);
+    return e;
+}
+
+/* The dtype itself is what numpy() gives: with its titles, and not parsed. */
+static int
+keep_descr(Element *e, PyObject *dtype)
+{
+    if (e->base == NULL) {
+        e->descr = Py_NewRef(dtype);
+        return 0;
+    }
+    e->base->descr = PyObject_GetAttrString(dtype, "base");
+    return e->base->descr == NULL ? -1 : 0;
+}
+
+/* Any other dtype. Owned. */
+static Element *
+structure_of(State *st, PyObject *dtype)
+{
+    PyObject *describe =
+        import_once(&st->dtype_descr, "pybuf._dtype", "descr");
+    PyObject *descr =
+        describe == NULL ? NULL
+                         : PyObject_CallFunctionObjArgs(describe, dtype, NULL);
+    Element *e =
+        descr == NULL ? NULL : element_ask(st, descr, PYBUF_DESCR);
+    Py_XDECREF(descr);
+    if (e != NULL && keep_descr(e, dtype) < 0) {
+        Py_CLEAR(e);
+    }
+    return e;
+}
+
+Element *
+element_from_numpy(State *st, PyObject *spec)
+{
+    PyObject *dtype = dtype_of(st, spec);
+    if (dtype == NULL) {
+        return NULL;
+    }
+    Element *e = element_cached(st->by_dtype, dtype);
+    if (e == NULL && !PyErr_Occurred()) {
+        e = plain_of(st, dtype);
+        if (e == NULL && !PyErr_Occurred()) {
+            e = structure_of(st, dtype);
+        }
+        if (e != NULL && element_remember(st->by_dtype, dtype, e) < 0) {
+            Py_CLEAR(e);
+        }
+    }
+    Py_DECREF(dtype);
+    return e;
+}
+
+/* The element type of an ndarray, by its dtype. NULL, without an exception, for
+ * anything else. */
+static Element *
+of_array(State *st, PyObject *array, Py_ssize_t itemsize)
+{
+    PyObject *dtype = NULL;
+    if (PyDict_GetItemString(PyImport_GetModuleDict(), "numpy") == NULL ||
+        import_once(&st->dtype_type, "numpy", "dtype") == NULL ||
+        (dtype = PyObject_GetAttrString(array, "dtype")) == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    Element *e = NULL;
+    if (PyObject_TypeCheck(dtype, (PyTypeObject *)st->dtype_type)) {
+        e = element_from_numpy(st, dtype);
+        if (e == NULL) {
+            PyErr_Clear(); /* its format is judged, and refused in words */
+        }
+        else if (e->itemsize != itemsize) {
+            Py_CLEAR(e);
+        }
+    }
+    Py_DECREF(dtype);
+    return e;
+}
+
+/* The element type of a ctypes object, by its type. Kept under what is said
+ * of the type, which does not keep the type alive. */
+static Element *
+of_ctypes(State *st, PyObject *obj)
+{
+    PyObject *describe =
+        import_once(&st->ctypes_descr, "pybuf._ctypes", "descr");
+    PyObject *descr =
+        describe == NULL ? NULL
+                         : PyObject_CallFunctionObjArgs(
+                               describe, (PyObject *)Py_TYPE(obj), NULL);
+    if (descr == NULL) {
+        return NULL;
+    }
+    PyObject *cache = st->readings[PYBUF_DESCR];
+    Element *e = element_cached(cache, descr);
+    if (e == NULL && !PyErr_Occurred()) {
+        e = element_ask(st, descr, PYBUF_DESCR);
+        if (e != NULL && element_remember(cache, descr, e) < 0) {
+            Py_CLEAR(e);
+        }
+    }
+    Py_DECREF(descr);
+    return e;
+}
+
+Element *
+element_of_exporter(State *st, PyObject *obj, const char *format,
+                    Py_ssize_t itemsize)
+{
+    /* ctypes says "B" of what it cannot say. */
+    bool record = format[0] == 'T';
+    if (record || (strcmp(format, "B") == 0 && itemsize != 1)) {
+        int ours = address_is_ctypes(st, obj);
+        if (ours != 0) {
+            return ours < 0 ? NULL : of_ctypes(st, obj);
+        }
+    }
+    Element *e = record ? of_array(st, obj, itemsize) : NULL;
+    return e != NULL ? e : element_from_format(st, format, itemsize);
+}
+
+/* NumPy's own reading of the format of a record: of no items, so it looks at
+ * no memory. Owned. */
+static PyObject *
+dtype_by_protocol(State *st, Element *e)
+{
+    PyObject *asarray =
+        import_once(&st->numpy_asarray, "numpy", "asarray");
+    if (asarray == NULL) {
+        return NULL;
+    }
+    Layout none = {.ndim = 1, .shape = {0}};
+    Memory nowhere = {.data = memory_nowhere(),
+                      .block = memory_nowhere(),
+                      .source = SOURCE_FOREIGN,
+                      .release = RELEASE_NOTHING};
+    if (layout_contiguous(&none, e->itemsize, 'C') < 0) {
+        return NULL;
+    }
+    PyObject *b = (PyObject *)buffer_new(st, e, &none, &nowhere, true);
+    PyObject *array =
+        b == NULL ? NULL : PyObject_CallFunctionObjArgs(asarray, b, NULL);
+    PyObject *dtype =
+        array == NULL ? NULL : PyObject_GetAttrString(array, "dtype");
+    Py_XDECREF(array);
+    Py_XDECREF(b);
+    return dtype;
+}
+
+PyObject *
+element_descr(State *st, Element *e)
+{
+    if (e->descr == NULL) {
+        PyObject *dtype;
+        if (e->structured) {
+            dtype = dtype_by_protocol(st, e);
+        }
+        else {
+            PyObject *type = import_once(&st->dtype_type, "numpy", "dtype");
+            dtype = type == NULL
+                        ? NULL
+                        : PyObject_CallFunction(type, "s", e->typestr);
+        }
+        if (e->descr == NULL) { /* another thread may have been here */
+            e->descr = dtype;
+        }
+        else {
+            Py_XDECREF(dtype);
+        }
+    }
+    return e->descr;
+}
