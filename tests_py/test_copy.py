@@ -123,8 +123,8 @@ def test_copy_follows_pointers(shape, fmt, order, turned):
 def test_copy_leaves_no_export_behind():
     source = bytearray(b"abc")
     pybuf.copy(source)
-    with pytest.raises(TypeError, match="record"):
-        pybuf.copy(np.zeros(3, "i4,i4"))
+    with pytest.raises(TypeError, match="objects"):
+        pybuf.copy(np.zeros(3, "i4,O"))
     source.append(1)  # bytearray refuses while a view lives
 
 
@@ -138,20 +138,18 @@ def test_copy_of_its_own_memory_lends_nothing():
 @pytest.mark.parametrize(
     ("source", "error", "word"),
     [
-        (np.zeros(2, "i4,f8"), TypeError, "record"),
         (np.zeros(2, "O"), TypeError, "object"),
-        (np.zeros(2, "S3"), TypeError, "string"),
-        (np.zeros(2, "U3"), TypeError, "w|UCS-4|repeated"),
-        (np.zeros(2, np.longdouble), TypeError, "long double"),
+        (np.zeros(2, "i4,O"), TypeError, 'field "f1" is of objects'),
+        (np.zeros(2, []), (TypeError, ValueError), "0 bytes"),
         (np.zeros(2, "M8[s]"), (ValueError, BufferError), "dtype"),
-        ((ctypes.c_void_p * 2)(), (TypeError, ValueError), '"?P"?'),
+        ((ctypes.POINTER(ctypes.c_int) * 2)(), TypeError, "pointers"),
         ((ctypes.py_object * 1)(1), TypeError, "object"),
         ([1, 2], TypeError, "buffer protocol"),
         ("abc", TypeError, "buffer protocol"),
         (None, TypeError, "buffer protocol"),
     ],
 )
-def test_copy_refuses_items_that_are_no_plain_element(source, error, word):
+def test_copy_refuses_items_that_no_format_says(source, error, word):
     with pytest.raises(error, match=word):
         pybuf.copy(source)
 

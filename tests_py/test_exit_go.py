@@ -38,7 +38,7 @@ def test_a_process_ends_well_with_threads_in_go(work: str, leave: str, fresh: Fr
 
         def unseen():
             try:
-                pybuf.zeros(1, f"{{next(count)}}s")
+                pybuf.zeros(1, f"{{next(count)}}p")
             except TypeError:
                 pass
 
@@ -73,7 +73,7 @@ def test_a_process_ends_well_when_its_last_thread_ends_in_go(work: str, fresh: F
 
         def unseen():
             try:
-                pybuf.zeros(1, f"{{next(count)}}s")
+                pybuf.zeros(1, f"{{next(count)}}p")
             except TypeError:
                 pass
 

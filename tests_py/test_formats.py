@@ -201,13 +201,11 @@ def test_long_is_the_letter_of_int64():
     ("dtype", "word"),
     [
         ("O", "object"), (np.dtype("O"), "object"), (object, "object"), ("|O8", "object"),
-        ("4s", "string"), ("w", "UCS-4"), ("u", "UCS-2"), ("x", "pad"),
-        ("g", "long double"), ("Zg", "long double"), (np.longdouble, "long double"),
-        (np.clongdouble, "long double"), ("3d", "repeated"), ("(2,3)d", "sub-array"),
-        ("&d", "pointer"), ("X{}", "function"), ("T{d:a:}", "record"), ("t", "bits"),
-        ("S5", "string"), ("U3", "string"), ("V8", "raw bytes"), (str, "string"),
-        ([("a", "i4")], "record"), (np.dtype([("a", "i4")]), "record"), ("<f16", "long double"),
-        (np.dtype(("f8", 3)), "raw bytes"), (bytes, "string"),
+        ("u", "UCS-2"), ("5p", "Pascal"), ("&d", "pointer"), ("X{}", "function"), ("t", "bits"),
+        (s.SWAPPED + "f16", "long double"), (s.SWAPPED + "c32", "long double"),
+        (np.dtype("f16").newbyteorder(), "long double"),
+        (str, "0 bytes"), (bytes, "0 bytes"), ("V0", "0 bytes"), ("0s", "0 bytes"), ("T{}", "0 bytes"),
+        (np.dtype([]), "0 bytes"), (np.dtype(("f8", (2, 0))), "0 bytes"),
     ],
     ids=repr,
 )  # fmt: skip
@@ -226,9 +224,10 @@ def test_numpy_s_string_dtype_is_refused_as_a_type_and_not_as_malformed():
     assert "string" in text.lower()
 
 
-@each("dtype", ["<>d", "!P", "<T{", "dd", "@", "d ", "Zi", ")", "3"])
+@each("dtype", ["<>d", "<T{", "@", "Zi", ")", "3", "d:a", "T{i:a:i:a:}", " ", "T{i:a:}}"])
 def test_a_malformed_format_is_refused_with_the_spelling(dtype):
-    assert repr(dtype) in refusal(dtype, ValueError)
+    text = refusal(dtype, ValueError)
+    assert repr(dtype) in text or f'"{dtype}"' in text
 
 
 @each("dtype", ["", "float65", "y", "double precision", "\ud800", "d\0", "f3", "i16", "é", "日本"])
@@ -245,12 +244,13 @@ def test_what_is_no_element_type_is_refused_as_a_type(dtype):
 
 @given(text=st.one_of(s.letters_of_formats, st.text(max_size=6)))
 def test_no_string_crashes_the_reader_of_formats(text):
-    """Whatever is taken has a size and a dtype; the rest gets a sentence."""
+    """Whatever is taken has a size, and leaves as what it came in as; the rest gets a sentence."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy's, about letters it will drop
-        b = oracle.outcome(pybuf.empty, 2, text)
-        if isinstance(b, pybuf.Buffer):
-            assert np.asarray(b).dtype.itemsize == b.itemsize
-            assert b.format in s.FORMATS
-        else:
-            assert b in (TypeError, ValueError)
+        b = oracle.outcome(pybuf.empty, 0, text)
+    if isinstance(b, pybuf.Buffer):
+        assert b.itemsize > 0
+        again = pybuf.empty(0, b.format)
+        assert (again.format, again.itemsize) == (b.format, b.itemsize)
+    else:
+        assert b in (TypeError, ValueError, OverflowError)

@@ -41,7 +41,7 @@ HELP = """
 
     def unseen():
         try:  # Go says why there are none of these
-            pybuf.empty(1, f"{next(count)}s")
+            pybuf.empty(1, f"{next(count)}p")
         except TypeError:
             return
         raise AssertionError

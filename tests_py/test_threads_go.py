@@ -146,7 +146,7 @@ def test_threads_with_small_stacks_use_go(kib: int, fresh: Fresh):
             kept = [pybuf.zeros(n, source="go") for n in (1, 1 << 12, 1 << 22)]
             _core._go_runtime(True)
             assert pybuf.zeros((2, 3), "<i2", order="F").strides == (2, 4)
-            for bad in ("no such type", "1000s", ">T{{i:a:}}"):
+            for bad in ("no such type", "1000p", ">T{{O:a:}}"):
                 try:
                     pybuf.zeros(1, bad)
                 except (ValueError, TypeError):
