@@ -174,9 +174,9 @@ Element *
 element_of_exporter(State *st, PyObject *obj, const char *format,
                     Py_ssize_t itemsize)
 {
-    /* ctypes says "B" of what it cannot say. */
+    /* ctypes says "B" of what it cannot say, and "<B" of unsigned chars. */
     bool record = format[0] == 'T';
-    if (record || (strcmp(format, "B") == 0 && itemsize != 1)) {
+    if (record || strcmp(format, "B") == 0) {
         int ours = address_is_ctypes(st, obj);
         if (ours != 0) {
             return ours < 0 ? NULL : of_ctypes(st, obj);
