@@ -78,6 +78,7 @@ lint: setup $(VENV)/.tools-lint ## run every checker; all of them must be silent
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m pyright --pythonpath $(PY)
 	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml pybuf
 	PYBUF_WERROR=1 $(PY) setup.py -q build_ext --build-lib build/werror --build-temp build/werror
 

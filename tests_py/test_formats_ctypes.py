@@ -127,7 +127,7 @@ def test_fields_of_a_base_class_are_there():
     [
         ([("a", ctypes.c_int, 4), ("b", ctypes.c_byte)], "'a' .* is of bits"),
         ([("a", ctypes.c_int), ("b", ctypes.c_int, 3)], "'b' .* is of bits"),
-        ([("p", ctypes.POINTER(ctypes.c_int))], "'p' .* is none of numbers"),
+        ([("p", ctypes.POINTER(ctypes.c_int))], "'p' .* is a pointer"),
         ([("f", ctypes.CFUNCTYPE(ctypes.c_int))], "'f' .* is none of numbers"),
         ([("s", ctypes.c_char_p)], "'s' .* is none of numbers"),
         ([("w", ctypes.c_wchar * 3)], "'w' .* is none of numbers"),

@@ -209,6 +209,7 @@ def serialized_small(sqlite: SQLite) -> tuple[int, int]:
 def serialized_file(sqlite: SQLite, path: str) -> tuple[int, int]:
     """Return address and size of a block with the database of a file, which is not changed."""
     uri = _uri(path)
+    nbytes = 0
     try:
         with Connection(sqlite, uri, OPEN_READONLY | OPEN_URI) as connection:
             connection.run("BEGIN")  # all pages of one moment

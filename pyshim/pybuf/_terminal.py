@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
@@ -82,7 +83,7 @@ def run(main: Callable[[], int]) -> int:
     """Run a program to its exit status, with a sentence for what goes wrong outside of it."""
     for stream in (sys.stdout, sys.stderr):
         # A name that the encoding cannot say is escaped, and no traceback.
-        if stream is not None and hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         status = _status(main)
@@ -114,7 +115,9 @@ def _status(main: Callable[[], int]) -> int:
         return end.code if isinstance(end.code, int) else 2
 
 
-def _point_at_nothing(stream: TextIO) -> None:
+def _point_at_nothing(stream: TextIO | None) -> None:
+    if stream is None:
+        return
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, stream.fileno())
     os.close(nothing)
