@@ -61,9 +61,8 @@ args_bind(State *st, const Signature *sig, PyObject *const *args,
                      sig->function, sig->positional, nargs);
         return -1;
     }
-    int total = 0;
-    for (; sig->names[total] != NULL; total++) {
-        out[total] = total < nargs ? args[total] : NULL;
+    for (int i = 0; sig->names[i] != NULL; i++) {
+        out[i] = i < nargs ? args[i] : NULL;
     }
     Py_ssize_t n = kwnames == NULL ? 0 : PyTuple_Size(kwnames);
     if (n > 0) {

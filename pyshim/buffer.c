@@ -60,24 +60,24 @@ static bool
 can_be_in_a_cycle(const Memory *mem)
 {
     if (mem->release == RELEASE_PARENT) {
-        return PyObject_GC_IsTracked(mem->owner);
+        return ((Buffer *)mem->owner)->tracked;
     }
     return mem->owner != NULL || mem->callback != NULL;
 }
 
 Buffer *
-buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
-           bool readonly)
+buffer_blank(State *st)
 {
     Buffer *b = PyObject_GC_New(Buffer, st->buffer_type);
     if (b == NULL) {
         return NULL;
     }
-    b->shape = NULL;
-    b->element = NULL;
-    b->ledger = NULL;
-    b->mem = (Memory){.release = RELEASE_GONE};
+    b->mem.release = RELEASE_GONE;
+    b->mem.callback = NULL;
+    b->mem.owner = NULL;
     b->root = b;
+    b->element = NULL;
+    b->shape = NULL;
     b->exports = 0;
     b->lends = 0;
     b->lends_traversed = 0;
@@ -85,23 +85,48 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
     b->finalize_spent = false;
     b->keeper = NULL;
     b->views = 0;
-    b->readonly = readonly;
     b->closed = false;
+    b->tracked = false;
+    b->ledger = NULL;
     b->weakrefs = NULL;
     b->next_dead = NULL;
+    return b;
+}
+
+int
+buffer_fill(State *st, Buffer *b, Element *e, const Layout *l, bool readonly)
+{
     if (buffer_set_dims(b, l) < 0) {
-        Py_DECREF(OBJECT(b));
-        return NULL;
+        return -1;
     }
+    b->readonly = readonly;
     b->element = (Element *)Py_NewRef(OBJECT(e));
-    b->mem = *mem;
-    b->root = mem->release == RELEASE_PARENT ? ((Buffer *)mem->owner)->root : b;
+    if (b->mem.release == RELEASE_PARENT) {
+        b->root = ((Buffer *)b->mem.owner)->root;
+    }
     b->ledger = st->ledger;
     b->ledger->holders++;
     b->ledger->made++;
-    b->ledger->live_bytes += mem->block_size;
-    if (can_be_in_a_cycle(mem)) {
+    b->ledger->live_bytes += b->mem.block_size;
+    b->tracked = can_be_in_a_cycle(&b->mem);
+    if (b->tracked) {
         PyObject_GC_Track(b);
+    }
+    return 0;
+}
+
+Buffer *
+buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
+           bool readonly)
+{
+    Buffer *b = buffer_blank(st);
+    if (b == NULL) {
+        return NULL;
+    }
+    b->mem = *mem;
+    if (buffer_fill(st, b, e, l, readonly) < 0) {
+        b->mem.release = RELEASE_GONE; /* still the caller's */
+        Py_CLEAR(b);
     }
     return b;
 }
@@ -218,11 +243,15 @@ void
 buffer_dealloc(PyObject *self)
 {
     Buffer *b = (Buffer *)self;
-    PyObject_GC_UnTrack(self);
+    if (b->tracked) {
+        PyObject_GC_UnTrack(self);
+    }
     if (b->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
-    Nest *nest = nest_here();
+    /* Without either of these no other Buffer ends with this one. */
+    bool leads_on = b->mem.owner != NULL || b->mem.callback != NULL;
+    Nest *nest = leads_on ? nest_here() : NULL;
     if (nest == NULL) {
         destroy(b);
         return;

@@ -132,6 +132,12 @@ may_move(Buffer *b)
                         "was lent: whoever took it may still have it");
         return -1;
     }
+    if (!b->contiguous) {
+        PyErr_SetString(PyExc_BufferError,
+                        "resize() keeps items in memory order, and the memory "
+                        "of this Buffer has gaps; take pybuf.copy() of it");
+        return -1;
+    }
     if (b->mem.release != RELEASE_FREE && b->mem.release != RELEASE_GO) {
         PyErr_Format(PyExc_BufferError,
                      "resize() can move memory of source 'c' or 'go' only; "

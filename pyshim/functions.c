@@ -75,6 +75,8 @@ PyMethodDef module_functions[] = {
      "If it raises, nothing was taken over and nothing is released."},
     {"_rebuild", (PyCFunction)(void (*)(void))door_rebuild, METH_FASTCALL,
      "Makes a Buffer of what its pickle holds."},
+    {"_layout", (PyCFunction)(void (*)(void))layout_rebuild, METH_FASTCALL,
+     "Makes a Layout of what its pickle holds."},
     {"_counters", core_counters, METH_NOARGS,
      "Counts of this interpreter's memory, and calls into Go."},
     {"_go_runtime", core_go_runtime, METH_O,

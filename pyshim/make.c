@@ -4,13 +4,19 @@
 Buffer *
 make_buffer(State *st, Element *e, const Layout *l, Wish wish)
 {
-    Memory mem;
-    if (memory_new(&mem, l->nbytes, wish) < 0) {
+    Buffer *b = buffer_blank(st);
+    if (b == NULL) {
         return NULL;
     }
-    Buffer *b = buffer_new(st, e, l, &mem, false);
-    if (b == NULL) {
-        memory_release(&mem);
+    if (memory_new(&b->mem, l->high - l->low, wish) < 0) {
+        b->mem.release = RELEASE_GONE;
+        Py_CLEAR(b);
+        return NULL;
+    }
+    b->mem.data -= l->low; /* where strides are negative, items lie below */
+    if (buffer_fill(st, b, e, l, false) < 0) {
+        memory_release(&b->mem);
+        Py_CLEAR(b);
     }
     return b;
 }

@@ -7,7 +7,7 @@
 /* ---- the ledger ------------------------------------------------------------ */
 
 Ledger *
-ledger_new(void)
+ledger_new(State *st)
 {
     Ledger *ledger = calloc(1, sizeof *ledger);
     if (ledger == NULL) {
@@ -15,6 +15,7 @@ ledger_new(void)
         return NULL;
     }
     ledger->holders = 1;
+    ledger->st = st;
     return ledger;
 }
 
@@ -120,42 +121,59 @@ call_back(PyObject *callback, void *block)
     Py_XDECREF(address);
 }
 
+static void
+call_native(NativeRelease native, void *block, Py_ssize_t size, void *arg)
+{
+    if (PyErr_Occurred() == NULL) { /* nearly always, and twice as fast */
+        native(block, (size_t)size, arg);
+        if (PyErr_Occurred() != NULL) { /* it called Python, and failed there */
+            PyErr_WriteUnraisable(NULL);
+        }
+        return;
+    }
+    Pending pending = pending_save();
+    native(block, (size_t)size, arg);
+    pending_restore(pending);
+}
+
 void
 memory_release(Memory *mem)
 {
-    /* Gone first: what a callback does may come back here. */
-    Memory last = *mem;
+    /* Gone first: what a callback does may come back here. Only what is needed
+     * is taken out: a copy of the whole waits for its last write. */
+    ReleaseKind release = mem->release;
+    if (release == RELEASE_GONE || release == RELEASE_LEFT) {
+        return; /* and the rest may never have been written */
+    }
+    PyObject *callback = mem->callback, *owner = mem->owner;
     mem->release = RELEASE_GONE;
     mem->data = NULL;
     mem->callback = NULL;
     mem->owner = NULL;
-    switch (last.release) {
+    switch (release) {
     case RELEASE_GONE:
     case RELEASE_LEFT:
     case RELEASE_NOTHING:
         break;
     case RELEASE_FREE:
-        free(last.block);
+        free(mem->block);
         break;
     case RELEASE_GO:
-        source_go_free(&last);
+        source_go_free(mem->slot, mem->generation);
         break;
     case RELEASE_NATIVE:
+        call_native(mem->native, mem->block, mem->block_size, mem->arg);
+        break;
     case RELEASE_CALL: {
         Pending pending = pending_save();
-        if (last.release == RELEASE_NATIVE) {
-            last.native(last.block, (size_t)last.block_size, last.arg);
-        }
-        else {
-            call_back(last.callback, last.block);
-        }
+        call_back(callback, mem->block);
         pending_restore(pending);
         break;
     }
     case RELEASE_PARENT:
-        buffer_unlend_child((Buffer *)last.owner);
+        buffer_unlend_child((Buffer *)owner);
         break;
     }
-    Py_XDECREF(last.callback);
-    Py_XDECREF(last.owner);
+    Py_XDECREF(callback);
+    Py_XDECREF(owner);
 }

@@ -38,16 +38,20 @@ static int
 module_exec(PyObject *module)
 {
     State *st = PyModule_GetState(module);
-    if ((st->ledger = ledger_new()) == NULL ||
+    if ((st->ledger = ledger_new(st)) == NULL ||
         (st->by_dtype = PyDict_New()) == NULL ||
         add_type(module, &buffer_spec, &st->buffer_type) < 0 ||
         add_type(module, &element_spec, &st->element_type) < 0 ||
         add_type(module, &lease_spec, &st->lease_type) < 0 ||
         add_type(module, &keeper_spec, &st->keeper_type) < 0 ||
+        add_type(module, &layout_spec, &st->layout_type) < 0 ||
         element_fill_caches(st) < 0 || add_version(module) < 0) {
         return -1;
     }
-    return PyModule_AddType(module, st->buffer_type);
+    return PyModule_AddType(module, st->buffer_type) < 0 ||
+                   PyModule_AddType(module, st->layout_type) < 0
+               ? -1
+               : 0;
 }
 
 #define OBJECTS_MAX 64
@@ -79,6 +83,7 @@ owned_objects(State *st, PyObject ***places)
         (PyObject **)&st->element_type,
         (PyObject **)&st->lease_type,
         (PyObject **)&st->keeper_type,
+        (PyObject **)&st->layout_type,
     };
     _Static_assert(PYBUF_READINGS + SIG_COUNT +
                            sizeof rest / sizeof rest[0] <= OBJECTS_MAX,
@@ -119,7 +124,10 @@ module_free(void *module)
         return;
     }
     module_clear(module);
+    PyObject_Free(st->spare_lease);
+    st->spare_lease = NULL;
     if (st->ledger != NULL) {
+        st->ledger->st = NULL;
         ledger_drop(st->ledger);
         st->ledger = NULL;
     }

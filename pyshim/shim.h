@@ -29,6 +29,7 @@ typedef struct {
     uint64_t freed;     /* memories freed or given back */
     int64_t live_bytes; /* bytes of those made and not yet freed */
     uint64_t holders;   /* the module, and each Buffer: the last frees this */
+    struct State *st;   /* of the module; NULL when it is gone */
 } Ledger;
 
 typedef struct Element Element;
@@ -46,6 +47,9 @@ enum {
     SIG_TOBYTES,
     SIG_DLPACK,
     SIG_ARROW,
+    SIG_LAYOUT_EMPTY,
+    SIG_LAYOUT_ZEROS,
+    SIG_LAYOUT_WRAP,
     SIG_COUNT
 };
 
@@ -67,11 +71,13 @@ typedef struct {
     PyObject *cffi_uintptr;   /* its ctype uintptr_t */
 } ForeignTypes;
 
-typedef struct {
+typedef struct State {
     PyTypeObject *buffer_type;
     PyTypeObject *element_type;
     PyTypeObject *lease_type;
+    void *spare_lease; /* memory of an object, or NULL; see door_numpy.c */
     PyTypeObject *keeper_type;
+    PyTypeObject *layout_type;
     /* For each way of reading (PYBUF_FORMAT...) a dict: str -> Element. They
      * differ: "f8" is a typestr, and to an exporter no format. */
     PyObject *readings[PYBUF_READINGS];
@@ -293,6 +299,7 @@ typedef struct Buffer {
     unsigned char contiguous; /* PYBUF_C_CONTIGUOUS | PYBUF_F_CONTIGUOUS */
     bool readonly;
     bool closed;
+    bool tracked;        /* by the collector */
     bool finalized;      /* the collector came, which it does once */
     bool finalize_spent; /* it came too early, and no keeper can be had:
                           * nobody will ask again */
@@ -310,6 +317,12 @@ typedef struct Buffer {
 
 extern PyType_Spec buffer_spec;
 
+/* A Buffer in the making: `mem` is to be written in place, which in loops is
+ * faster than copying it, and then the Buffer filled. One that is dropped
+ * before gives nothing back: `mem` then belongs to the caller still. */
+Buffer *buffer_blank(State *st);
+int buffer_fill(State *st, Buffer *b, Element *e, const Layout *l,
+                bool readonly);
 /* A Buffer over `mem`. On success the memory and its references belong to the
  * Buffer; on failure they still belong to the caller. `e` is not consumed. */
 Buffer *buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
@@ -430,7 +443,7 @@ PyObject *buffer_resize(PyObject *self, PyObject *shape);
 /* ---- memory.c: where memory comes from, and goes ------------------------ */
 
 /* Held by the caller. */
-Ledger *ledger_new(void);
+Ledger *ledger_new(State *st);
 /* One holder less. */
 void ledger_drop(Ledger *ledger);
 /* How new memory is wished for. */
@@ -459,7 +472,7 @@ void memory_release(Memory *mem);
 int source_c_make(Memory *mem, Py_ssize_t nbytes, Wish wish);
 int source_go_make(Memory *mem, Py_ssize_t nbytes, Wish wish);
 /* Gives a block of Go's back, if the runtime that made it lives. */
-void source_go_free(const Memory *mem);
+void source_go_free(int64_t slot, uint32_t generation);
 
 /* ---- address.c: pointers in the forms that Python has ------------------- */
 
@@ -518,6 +531,9 @@ PyObject *pybuf_copy(PyObject *module, PyObject *const *args,
 PyObject *pybuf_wrap(PyObject *module, PyObject *const *args,
                      Py_ssize_t nargs, PyObject *kwnames);
 
+/* One stride for each axis of wrap() or Layout(), which `function` names. */
+int wrap_dims(PyObject *arg, const char *function, const char *what,
+              const char *item, int ndim, Py_ssize_t *out);
 /* New memory for a layout, and a writable Buffer over it. */
 Buffer *make_buffer(State *st, Element *e, const Layout *l, Wish wish);
 /* A new Buffer with a contiguous copy of what `src` exports. */
@@ -526,6 +542,30 @@ Buffer *copy_of(State *st, PyObject *src, char order, Wish wish);
 int copy_out(Buffer *b, char order, char *to);
 /* __copy__ and __deepcopy__: items are no objects, so the two are one. */
 PyObject *buffer_copy(PyObject *self, PyObject *memo);
+
+/* What a caller says of memory that somebody else made: places of arguments,
+ * which are read where args_bind() put them, from `owner` on. NULL is left
+ * out. */
+typedef enum {
+    WRAP_OWNER,
+    WRAP_RELEASE,
+    WRAP_UNOWNED,
+    WRAP_NBYTES,
+    WRAP_OFFSET,
+    WRAP_ARGS
+} WrapArg;
+#define WRAP_NAMES "owner", "release", "unowned", "nbytes", "offset"
+
+/* A Buffer over the memory of a layout at `start`. If it fails the memory is
+ * still the caller's. */
+Buffer *wrap_buffer(State *st, PyObject *const *arg, Element *e,
+                    const Layout *l, void *start, bool readonly);
+
+/* ---- layout_type.c: the type Layout ---------------------------------------- */
+
+extern PyType_Spec layout_spec;
+PyObject *layout_rebuild(PyObject *module, PyObject *const *args,
+                         Py_ssize_t nargs);
 
 /* ---- functions.c ---------------------------------------------------------- */
 

@@ -131,16 +131,16 @@ source_go_make(Memory *mem, Py_ssize_t nbytes, Wish wish)
 }
 
 void
-source_go_free(const Memory *mem)
+source_go_free(int64_t slot, uint32_t generation)
 {
     char message[ERROR_CAP];
     pybuf_text err = {.data = message, .cap = sizeof message, .len = 0};
     /* In a forked child the block is the dead runtime's: it goes with the
      * process. */
-    if (mem->generation != rebirth_generation()) {
+    if (generation != rebirth_generation()) {
         return;
     }
-    int32_t kind = go_free(mem->slot, &err);
+    int32_t kind = go_free(slot, &err);
     if (kind != PYBUF_OK) { /* nobody to raise it to */
         Pending pending = pending_save();
         go_raise(kind, &err);

@@ -11,12 +11,8 @@ enum {
     W_STRIDES,
     W_SUBOFFSETS,
     W_READONLY,
-    W_OWNER,
-    W_RELEASE,
-    W_UNOWNED,
-    W_NBYTES,
-    W_OFFSET,
-    W_COUNT
+    W_HOW, /* WRAP_ARGS of them */
+    W_COUNT = W_HOW + WRAP_ARGS
 };
 
 static bool
@@ -75,17 +71,16 @@ wrap_what(State *st, PyObject **arg, Layout *l, Element **e)
     return 0;
 }
 
-/* One number for each axis. */
-static int
-wrap_dims(PyObject *arg, const char *what, const char *item, int ndim,
-          Py_ssize_t *out)
+int
+wrap_dims(PyObject *arg, const char *function, const char *what,
+          const char *item, int ndim, Py_ssize_t *out)
 {
     int n = args_dims(arg, what, item, out);
     if (n >= 0 && n != ndim) {
         PyErr_Format(PyExc_ValueError,
-                     "wrap(): %s has %d number%s and shape has %d; each axis "
+                     "%s(): %s has %d number%s and shape has %d; each axis "
                      "needs one",
-                     what, n, n == 1 ? "" : "s", ndim);
+                     function, what, n, n == 1 ? "" : "s", ndim);
         return -1;
     }
     return n < 0 ? -1 : 0;
@@ -96,11 +91,11 @@ wrap_layout(PyObject **arg, Element **e, Layout *l)
 {
     bool strided = given(arg[W_STRIDES]);
     l->indirect = given(arg[W_SUBOFFSETS]);
-    if (strided && wrap_dims(arg[W_STRIDES], "strides", "a stride", l->ndim,
-                             l->strides) < 0) {
+    if (strided && wrap_dims(arg[W_STRIDES], "wrap", "strides", "a stride",
+                             l->ndim, l->strides) < 0) {
         return -1;
     }
-    if (l->indirect && wrap_dims(arg[W_SUBOFFSETS], "suboffsets",
+    if (l->indirect && wrap_dims(arg[W_SUBOFFSETS], "wrap", "suboffsets",
                                  "a suboffset", l->ndim, l->suboffsets) < 0) {
         return -1;
     }
@@ -119,17 +114,17 @@ wrap_layout(PyObject **arg, Element **e, Layout *l)
 
 /* Where the items lie: [start, start + size) if the block is bounded. */
 static int
-wrap_place(PyObject **arg, const Layout *l, char *start, Memory *mem)
+wrap_place(PyObject *const *arg, const Layout *l, char *start, Memory *mem)
 {
     Py_ssize_t size = -1, offset = 0;
-    if (given(arg[W_NBYTES]) && args_ssize(arg[W_NBYTES], "nbytes", &size) < 0) {
+    if (given(arg[WRAP_NBYTES]) && args_ssize(arg[WRAP_NBYTES], "nbytes", &size) < 0) {
         return -1;
     }
-    if (given(arg[W_OFFSET]) &&
-        args_ssize(arg[W_OFFSET], "offset", &offset) < 0) {
+    if (given(arg[WRAP_OFFSET]) &&
+        args_ssize(arg[WRAP_OFFSET], "offset", &offset) < 0) {
         return -1;
     }
-    if (given(arg[W_NBYTES]) && size < 0) {
+    if (given(arg[WRAP_NBYTES]) && size < 0) {
         PyErr_Format(PyExc_ValueError,
                      "wrap(): nbytes is %zd; a block has 0 bytes or more",
                      size);
@@ -179,11 +174,11 @@ wrap_place(PyObject **arg, const Layout *l, char *start, Memory *mem)
 
 /* Who sees to the memory: owner=, release=, or nobody by name. */
 static int
-wrap_owner(State *st, PyObject **arg, Memory *mem)
+wrap_owner(State *st, PyObject *const *arg, Memory *mem)
 {
     bool unowned = false;
-    bool held = given(arg[W_OWNER]) || given(arg[W_RELEASE]);
-    if (args_bool(arg[W_UNOWNED], &unowned) < 0) {
+    bool held = given(arg[WRAP_OWNER]) || given(arg[WRAP_RELEASE]);
+    if (args_bool(arg[WRAP_UNOWNED], &unowned) < 0) {
         return -1;
     }
     if (!held && !unowned) {
@@ -201,14 +196,35 @@ wrap_owner(State *st, PyObject **arg, Memory *mem)
         return -1;
     }
     mem->release = RELEASE_NOTHING;
-    if (given(arg[W_RELEASE]) &&
-        address_release(st, arg[W_RELEASE], mem) < 0) {
+    if (given(arg[WRAP_RELEASE]) &&
+        address_release(st, arg[WRAP_RELEASE], mem) < 0) {
         return -1;
     }
-    if (given(arg[W_OWNER])) {
-        mem->owner = Py_NewRef(arg[W_OWNER]);
+    if (given(arg[WRAP_OWNER])) {
+        mem->owner = Py_NewRef(arg[WRAP_OWNER]);
     }
     return 0;
+}
+
+Buffer *
+wrap_buffer(State *st, PyObject *const *arg, Element *e, const Layout *l,
+            void *start, bool readonly)
+{
+    Buffer *b = buffer_blank(st);
+    if (b == NULL) {
+        return NULL;
+    }
+    Memory *mem = &b->mem;
+    mem->align = 0;
+    mem->source = SOURCE_FOREIGN;
+    if (wrap_place(arg, l, start, mem) < 0 || wrap_owner(st, arg, mem) < 0 ||
+        buffer_fill(st, b, e, l, readonly) < 0) {
+        mem->release = RELEASE_GONE; /* nothing was taken */
+        Py_CLEAR(mem->callback);
+        Py_CLEAR(mem->owner);
+        Py_CLEAR(b);
+    }
+    return b;
 }
 
 PyObject *
@@ -218,8 +234,7 @@ pybuf_wrap(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     static const Signature sig = {
         .function = "wrap",
         .names = {"address", "shape", "dtype", "strides", "suboffsets",
-                  "readonly", "owner", "release", "unowned", "nbytes",
-                  "offset", NULL},
+                  "readonly", WRAP_NAMES, NULL},
         .positional = 3,
         .required = 1,
         .cache = SIG_WRAP,
@@ -231,7 +246,6 @@ pybuf_wrap(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     Element *e;
     Layout layout;
     bool readonly = false;
-    Memory mem = {.source = SOURCE_FOREIGN};
     if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
         address_of(st, arg[W_ADDRESS], "address", &start, &form) < 0 ||
         args_bool(arg[W_READONLY], &readonly) < 0 ||
@@ -239,14 +253,8 @@ pybuf_wrap(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     Buffer *b = NULL;
-    if (wrap_layout(arg, &e, &layout) == 0 &&
-        wrap_place(arg, &layout, start, &mem) == 0 &&
-        wrap_owner(st, arg, &mem) == 0) {
-        b = buffer_new(st, e, &layout, &mem, readonly);
-    }
-    if (b == NULL) { /* nothing was taken: the memory stays the caller's */
-        Py_XDECREF(mem.callback);
-        Py_XDECREF(mem.owner);
+    if (wrap_layout(arg, &e, &layout) == 0) {
+        b = wrap_buffer(st, arg + W_HOW, e, &layout, start, readonly);
     }
     Py_DECREF(OBJECT(e));
     return (PyObject *)b;

@@ -76,6 +76,7 @@ def test_only_the_init_function_and_what_a_forked_child_needs_are_exported(symbo
 
 #: What the stable ABI itself spells with an underscore, because macros of its headers use it.
 UNDERSCORED = {
+    "_PyArg_ParseTupleAndKeywords_SizeT",
     "_PyErr_BadInternalCall",
     "_PyObject_CallFunction_SizeT",
     "_PyObject_CallMethod_SizeT",

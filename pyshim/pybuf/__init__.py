@@ -6,6 +6,6 @@ block is freed exactly once, when the last array, memoryview or slice of it
 is gone.
 """
 
-from ._core import Buffer, __version__, copy, empty, wrap, zeros
+from ._core import Buffer, Layout, __version__, copy, empty, wrap, zeros
 
-__all__ = ["Buffer", "__version__", "copy", "empty", "wrap", "zeros"]
+__all__ = ["Buffer", "Layout", "__version__", "copy", "empty", "wrap", "zeros"]

@@ -152,6 +152,70 @@ def wrap(
     offset: SupportsIndex = 0,
 ) -> Buffer: ...
 
+# ---- Layout --------------------------------------------------------------------------
+
+@final
+class Layout:
+    @overload
+    def __new__(cls, shape: _Dims, dtype: _DType = "B", *, order: _Order = "C") -> Self: ...
+    @overload
+    def __new__(cls, shape: _Dims, dtype: _DType = "B", *, strides: _Dims | None) -> Self: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def strides(self) -> tuple[int, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def itemsize(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def format(self) -> str: ...
+    def empty(self, *, align: SupportsIndex = 64, source: _Source = "c") -> Buffer: ...
+    def zeros(self, *, align: SupportsIndex = 64, source: _Source = "c") -> Buffer: ...
+    @overload
+    def wrap(
+        self,
+        address: _Address,
+        *,
+        readonly: bool = False,
+        owner: object = None,
+        release: _Release,
+        unowned: Literal[False] = False,
+        nbytes: SupportsIndex | None = None,
+        offset: SupportsIndex = 0,
+    ) -> Buffer: ...
+    @overload
+    def wrap(
+        self,
+        address: _Address,
+        *,
+        readonly: bool = False,
+        owner: object,
+        release: None = None,
+        unowned: Literal[False] = False,
+        nbytes: SupportsIndex | None = None,
+        offset: SupportsIndex = 0,
+    ) -> Buffer: ...
+    @overload
+    def wrap(
+        self,
+        address: _Address,
+        *,
+        readonly: bool = False,
+        owner: None = None,
+        release: None = None,
+        unowned: Literal[True],
+        nbytes: SupportsIndex | None = None,
+        offset: SupportsIndex = 0,
+    ) -> Buffer: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
 # ---- Buffer --------------------------------------------------------------------------
 
 # No class of C shows its __buffer__ before 3.12.
@@ -255,6 +319,9 @@ class _GoRuntime(TypedDict):
 
 def _counters() -> _Counters: ...
 def _go_runtime(collect: object, /) -> _GoRuntime: ...
+def _layout(
+    shape: tuple[int, ...], dtype: str, order: _Order, strides: tuple[int, ...] | None, /
+) -> Layout: ...
 def _rebuild(
-    frame: ReadableBuffer, typestr: str, shape: tuple[int, ...], order: _Order, readonly: bool, /
+    frame: ReadableBuffer, dtype: str, shape: tuple[int, ...], order: _Order, readonly: bool, /
 ) -> Buffer: ...

@@ -13,27 +13,33 @@ import ctypes
 import sys
 from typing import Any
 
-_KINDS = dict.fromkeys("bhilq", "i") | dict.fromkeys("BHILQP", "u") | dict.fromkeys("fdg", "f")
-_KINDS |= dict.fromkeys("FDG", "c") | {"?": "b", "c": "S", "O": "O"}
+_KINDS = (
+    dict.fromkeys("bhilq", "i")
+    | dict.fromkeys("BHILQP", "u")
+    | dict.fromkeys("fdg", "f")
+    | dict.fromkeys("FDG", "c")
+    | {"?": "b", "c": "S", "O": "O"}
+)
 
 _NATIVE, _OTHER = ("le", "be") if sys.byteorder == "little" else ("be", "le")
 _ORDER = {"le": "<", "be": ">"}
 
 
 def descr(ctype: type[Any]) -> str:
-    """The structure of `ctype`, in the grammar of the Go library's ParseDescr.
+    """Return the structure of `ctype` in the grammar of the Go library's ParseDescr.
 
     Of an array it is that of its items: its extents are the shape.
     """
-    while issubclass(ctype, ctypes.Array):
-        ctype = ctype._type_
+    item: Any = ctype
+    while issubclass(item, ctypes.Array):
+        item = item._type_
     try:
-        return _type(ctype, ())
+        return _type(item, ())
     except RecursionError:
         raise ValueError("the ctypes type has too many records inside of one another") from None
 
 
-def _type(ctype: type[Any], path: tuple[str, ...]) -> str:
+def _type(ctype: Any, path: tuple[str, ...]) -> str:
     if issubclass(ctype, ctypes.Structure):
         fields = "".join(_fields(ctype, path))
         return f"{{{ctypes.sizeof(ctype)}:{fields}}}"
@@ -41,6 +47,8 @@ def _type(ctype: type[Any], path: tuple[str, ...]) -> str:
         return f"({ctype._length_}){_type(ctype._type_, path)}"
     if issubclass(ctype, ctypes.Union):
         raise _refusal(ctype, path, "a union, whose fields overlap, which no format can say")
+    if hasattr(ctype, "contents"):
+        raise _refusal(ctype, path, "a pointer, which holds only in one process")
     code = getattr(ctype, "_type_", None)
     if not isinstance(code, str) or code not in _KINDS:
         raise _refusal(ctype, path, "none of numbers, bools or bytes")
@@ -65,7 +73,7 @@ def _field(place: Any, field: tuple[Any, ...], path: tuple[str, ...]) -> str:
 
 
 def _order(ctype: type[Any]) -> str:
-    """ctypes has a type of its own for each number in the other byte order."""
+    """Give the order of a number: in the other one, ctypes has other types for all."""
     other = getattr(ctype, f"__ctype_{_OTHER}__", None)
     native = getattr(ctype, f"__ctype_{_NATIVE}__", None)
     return _ORDER[_OTHER if ctype is other and ctype is not native else _NATIVE]

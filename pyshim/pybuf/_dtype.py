@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def descr(dtype: np.dtype[Any]) -> str:
-    """The structure of `dtype`, in the grammar of the Go library's ParseDescr."""
+    """Return the structure of `dtype` in the grammar of the Go library's ParseDescr."""
     try:
         return _type(dtype, ())
     except RecursionError:
@@ -31,8 +31,8 @@ def _type(dtype: np.dtype[Any], path: tuple[str, ...]) -> str:
 
 
 def _field(dtype: np.dtype[Any], name: str, path: tuple[str, ...]) -> str:
-    assert dtype.fields is not None
-    field, offset = dtype.fields[name][:2]
+    fields: Any = dtype.fields  # whose type NumPy's versions say in different ways
+    field, offset = fields[name][:2]
     try:
         length = len(name.encode())
     except UnicodeEncodeError:
