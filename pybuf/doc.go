@@ -4,12 +4,13 @@
 //
 // # Element types
 //
-// An [Element] is one plain type (an integer, a float, a complex number, a
-// bool, a character) in one byte order, together with its name at each door
+// An [Element] is one type of items (a number, a bool, a string, a sub-array, a
+// record of others) in one byte order, together with its name at each door
 // through which memory is lent: a PEP 3118 format, an array-interface typestr,
-// a DLPack code, an Arrow format. [ParseFormat], [ParseTypestr] and
-// [ParseCType] read one kind of spelling each; [ParseElement] reads what
-// people write.
+// a DLPack code, an Arrow format. [ParseFormat], [ParseTypestr], [ParseCType]
+// and [ParseDescr] read one kind of spelling each; [ParseElement] reads what
+// people write; [Record] makes records of fields. [Element.Fields] and
+// [Element.SubArray] take them apart.
 //
 // # Layouts
 //
