@@ -73,8 +73,10 @@ buffer_blank(State *st)
         return NULL;
     }
     b->mem.release = RELEASE_GONE;
+    b->mem.tracked = false;
     b->mem.callback = NULL;
     b->mem.owner = NULL;
+    b->history = NULL;
     b->root = b;
     b->element = NULL;
     b->shape = NULL;
@@ -103,6 +105,10 @@ buffer_fill(State *st, Buffer *b, Element *e, const Layout *l, bool readonly)
     b->element = (Element *)Py_NewRef(OBJECT(e));
     if (b->mem.release == RELEASE_PARENT) {
         b->root = ((Buffer *)b->mem.owner)->root;
+        ring_init(&b->place);
+    }
+    else {
+        ring_add(&st->ledger->live, &b->place);
     }
     b->ledger = st->ledger;
     b->ledger->holders++;
@@ -111,6 +117,9 @@ buffer_fill(State *st, Buffer *b, Element *e, const Layout *l, bool readonly)
     b->tracked = can_be_in_a_cycle(&b->mem);
     if (b->tracked) {
         PyObject_GC_Track(b);
+    }
+    if (trace_concerns(b->ledger) && b->mem.release != RELEASE_PARENT) {
+        trace_made(b);
     }
     return 0;
 }
@@ -133,6 +142,20 @@ buffer_new(State *st, Element *e, const Layout *l, const Memory *mem,
 
 /* ---- ending ---------------------------------------------------------------- */
 
+/* The line comes first, so that one about the same address cannot overtake it.
+ * Python runs then, to which the memory is gone already. */
+static void
+give_back_traced(Buffer *b)
+{
+    Memory last = b->mem;
+    b->mem.release = RELEASE_GONE;
+    b->mem.data = NULL;
+    b->mem.callback = NULL;
+    b->mem.owner = NULL;
+    trace_free(b, &last);
+    memory_release(&last);
+}
+
 static void
 give_back(Buffer *b)
 {
@@ -141,7 +164,13 @@ give_back(Buffer *b)
     }
     b->ledger->freed++;
     b->ledger->live_bytes -= b->mem.block_size;
-    memory_release(&b->mem);
+    ring_remove(&b->place);
+    if (trace_concerns(b->ledger)) {
+        give_back_traced(b);
+    }
+    else {
+        memory_release(&b->mem);
+    }
 }
 
 /* The same for a view of another Buffer, whose memory is gone only if nobody
@@ -167,6 +196,9 @@ destroy(Buffer *b)
     give_back(b);
     if (b->shape != NULL && b->shape != b->inline_dims) {
         free(b->shape);
+    }
+    if (b->history != NULL) {
+        history_free(b);
     }
     if (b->ledger != NULL) {
         ledger_drop(b->ledger);
@@ -378,11 +410,13 @@ close_impl(Buffer *b, bool strict)
 {
     if (!b->closed) {
         if (strict && b->exports > 0) {
+            char where[TOLD_MAX];
+            history_tell(b, b->exports, where, sizeof where);
             PyErr_Format(PyExc_BufferError,
                          "close(strict=True): %zd view%s of this Buffer "
-                         "still live%s; nothing was changed",
+                         "still live%s; nothing was changed%s",
                          b->exports, b->exports == 1 ? "" : "s",
-                         b->exports == 1 ? "s" : "");
+                         b->exports == 1 ? "s" : "", where);
             return NULL;
         }
         b->closed = true;

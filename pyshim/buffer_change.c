@@ -6,7 +6,8 @@
 
 /* A Buffer over the memory of another, one export of it. */
 static Buffer *
-sub_buffer(Buffer *parent, Element *e, const Layout *l, bool readonly)
+sub_buffer(Buffer *parent, Element *e, const Layout *l, bool readonly,
+           const char *door)
 {
     if (buffer_open(parent) < 0) {
         return NULL;
@@ -28,6 +29,9 @@ sub_buffer(Buffer *parent, Element *e, const Layout *l, bool readonly)
         parent->lends--;
         Py_DECREF(OBJECT(parent));
     }
+    else if (trace_concerns(b->ledger)) {
+        trace_child(b, door);
+    }
     return b;
 }
 
@@ -37,7 +41,8 @@ buffer_toreadonly(PyObject *self, PyObject *Py_UNUSED(unused))
     Buffer *b = (Buffer *)self;
     Layout layout;
     buffer_get_layout(b, &layout);
-    return (PyObject *)sub_buffer(b, b->element, &layout, true);
+    return (PyObject *)sub_buffer(b, b->element, &layout, true,
+                                  "toreadonly");
 }
 
 static int
@@ -104,7 +109,7 @@ buffer_cast(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     Layout layout;
     Buffer *result = NULL;
     if (cast_layout(b, &e, arg[1], &layout) == 0) {
-        result = sub_buffer(b, e, &layout, b->readonly);
+        result = sub_buffer(b, e, &layout, b->readonly, "cast");
     }
     Py_DECREF(OBJECT(e));
     return (PyObject *)result;
@@ -180,6 +185,9 @@ buffer_resize(PyObject *self, PyObject *shape)
     memcpy(moved.data, old.data, (size_t)kept);
     b->mem = moved;
     b->ledger->live_bytes += b->nbytes - old_size;
+    if (trace_concerns(b->ledger)) {
+        trace_resized(b, &old);
+    }
     memory_release(&old);
     Py_RETURN_NONE;
 }

@@ -36,6 +36,7 @@ typedef struct ArrowArray {
 /* What an array holds until it is released. */
 typedef struct {
     Buffer *buffer; /* owned; one export of it is this array's */
+    Record *record; /* of that export, or NULL */
     const void *buffers[2]; /* no validity bitmap, then the items */
 } Held;
 
@@ -44,6 +45,9 @@ held_end(void *context)
 {
     Held *held = context;
     buffer_unlend(held->buffer);
+    if (trace_concerns(held->buffer->ledger)) {
+        trace_release(held->buffer, held->record);
+    }
     Py_DECREF(OBJECT(held->buffer));
     free(held);
 }
@@ -128,6 +132,9 @@ array_capsule(Buffer *b)
     *held = (Held){.buffer = (Buffer *)Py_NewRef(OBJECT(b)),
                    .buffers = {NULL, b->mem.data}};
     buffer_lend(b);
+    if (trace_concerns(b->ledger)) {
+        held->record = trace_export(b, "arrow");
+    }
     array->length = b->shape[0];
     array->n_buffers = 2;
     array->buffers = held->buffers;

@@ -91,7 +91,7 @@ door_lend_view(Buffer *b, Py_buffer *view, int flags)
     view->suboffsets = b->suboffsets;
     view->internal = NULL;
     buffer_lend(b);
-    return 0;
+    return trace_concerns(b->ledger) ? trace_view(b, view) : 0;
 }
 
 int
@@ -106,7 +106,11 @@ door_getbuffer(PyObject *self, Py_buffer *view, int flags)
 }
 
 void
-door_releasebuffer(PyObject *self, Py_buffer *Py_UNUSED(view))
+door_releasebuffer(PyObject *self, Py_buffer *view)
 {
-    buffer_unlend((Buffer *)self);
+    Buffer *b = (Buffer *)self;
+    buffer_unlend(b);
+    if (trace_concerns(b->ledger)) {
+        trace_view_end(b, view);
+    }
 }

@@ -58,6 +58,7 @@ typedef struct {
         DLManagedVersioned versioned;
     } managed;
     Buffer *buffer; /* owned; one export of it is this tensor's */
+    Record *record; /* of that export, or NULL */
     int64_t dims[];
 } Tensor;
 
@@ -68,6 +69,9 @@ tensor_end(void *context)
 {
     Tensor *t = context;
     buffer_unlend(t->buffer);
+    if (trace_concerns(t->buffer->ledger)) {
+        trace_release(t->buffer, t->record);
+    }
     Py_DECREF(OBJECT(t->buffer));
     free(t);
 }
@@ -175,6 +179,9 @@ tensor_capsule(Buffer *b, bool versioned, uint64_t flags)
         fill_tensor(&m->tensor, t);
     }
     buffer_lend(b);
+    if (trace_concerns(b->ledger)) {
+        t->record = trace_export(b, "dlpack");
+    }
     PyObject *capsule = PyCapsule_New(
         &t->managed, versioned ? VERSIONED : UNVERSIONED, capsule_end);
     if (capsule == NULL) {

@@ -28,6 +28,7 @@ typedef int (*SetBaseObject)(PyObject *array, PyObject *base);
 typedef struct {
     PyObject_HEAD
     Buffer *buffer; /* owned; one export of it is this object's */
+    Record *record; /* of that export, or NULL */
 } Lease;
 
 /* The memory of the last lease that ended is kept for the next one: in a loop
@@ -50,6 +51,8 @@ lease_new(State *st, Buffer *b)
     if (lease != NULL) {
         lease->buffer = (Buffer *)Py_NewRef((PyObject *)b);
         buffer_lend(b);
+        lease->record =
+            trace_concerns(b->ledger) ? trace_export(b, "numpy") : NULL;
     }
     return (PyObject *)lease;
 }
@@ -61,6 +64,9 @@ lease_dealloc(PyObject *self)
     PyTypeObject *type = Py_TYPE(self);
     State *st = b->ledger->st;
     buffer_unlend(b);
+    if (trace_concerns(b->ledger)) {
+        trace_release(b, ((Lease *)self)->record);
+    }
     Py_DECREF(OBJECT(b));
     if (st != NULL && st->spare_lease == NULL) {
         st->spare_lease = self;

@@ -73,6 +73,23 @@ PyMethodDef module_functions[] = {
      "void *arg), or a ctypes or cffi function such as libc.free. One of\n"
      "them is needed, or unowned=True.\n\n"
      "If it raises, nothing was taken over and nothing is released."},
+    {"stats", inspect_stats, METH_NOARGS,
+     "stats($module, /)\n--\n\n"
+     "What is alive in this interpreter, counted: a dict with blocks\n"
+     "(memories), bytes, exports (views), sources (the same three for each\n"
+     "source), and go_calls, the calls into Go of the whole process so far."},
+    {"live", inspect_live, METH_NOARGS,
+     "live($module, /)\n--\n\n"
+     "A list of what is alive: one LiveMemory for each memory, oldest first.\n"
+     "Keeps nothing alive and lends nothing."},
+    {"_trace_start", trace_start, METH_O,
+     "Begins a trace: lines go to a descriptor, which becomes the trace's, to\n"
+     "the write() of an object, or with None nowhere. Returns its number."},
+    {"_trace_stop", trace_stop, METH_O, "Ends the trace of that number."},
+    {"_trace_at_exit", trace_at_exit, METH_NOARGS,
+     "Python ends: no line goes to an object any more."},
+    {"_report_leaks_at_exit", leaks_report_at_exit, METH_NOARGS,
+     "When Python is gone, what is still alive is listed on stderr."},
     {"_rebuild", (PyCFunction)(void (*)(void))door_rebuild, METH_FASTCALL,
      "Makes a Buffer of what its pickle holds."},
     {"_layout", (PyCFunction)(void (*)(void))layout_rebuild, METH_FASTCALL,

@@ -16,6 +16,7 @@ ledger_new(State *st)
     }
     ledger->holders = 1;
     ledger->st = st;
+    ring_init(&ledger->live);
     return ledger;
 }
 
@@ -23,6 +24,7 @@ void
 ledger_drop(Ledger *ledger)
 {
     if (--ledger->holders == 0) {
+        trace_end(ledger);
         free(ledger);
     }
 }
@@ -101,7 +103,13 @@ memory_source_name(Source source)
 int
 memory_new(Memory *mem, Py_ssize_t nbytes, Wish wish)
 {
-    return sources[wish.source].make(mem, nbytes, wish);
+    if (sources[wish.source].make(mem, nbytes, wish) < 0) {
+        return -1;
+    }
+    if (tracemalloc_is_on()) {
+        tracemalloc_add(mem);
+    }
+    return 0;
 }
 
 /* ---- giving back --------------------------------------------------------- */
@@ -150,6 +158,9 @@ memory_release(Memory *mem)
     mem->data = NULL;
     mem->callback = NULL;
     mem->owner = NULL;
+    if (mem->tracked) { /* before another thread can be given the address */
+        tracemalloc_remove(mem);
+    }
     switch (release) {
     case RELEASE_GONE:
     case RELEASE_LEFT:

@@ -21,6 +21,15 @@ add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out)
 }
 
 static int
+add_live_type(PyObject *module, State *st)
+{
+    st->live_type = PyStructSequence_NewType(&live_desc);
+    return st->live_type == NULL ? -1
+                                 : PyModule_AddObjectRef(module, "LiveMemory",
+                                                         OBJECT(st->live_type));
+}
+
+static int
 add_version(PyObject *module)
 {
     char text[64], message[REASON_CAP];
@@ -45,7 +54,10 @@ module_exec(PyObject *module)
         add_type(module, &lease_spec, &st->lease_type) < 0 ||
         add_type(module, &keeper_spec, &st->keeper_type) < 0 ||
         add_type(module, &layout_spec, &st->layout_type) < 0 ||
-        element_fill_caches(st) < 0 || add_version(module) < 0) {
+        add_live_type(module, st) < 0 || element_fill_caches(st) < 0 ||
+        add_version(module) < 0 ||
+        PyModule_AddIntConstant(module, "tracemalloc_domain",
+                                TRACEMALLOC_DOMAIN) < 0) {
         return -1;
     }
     return PyModule_AddType(module, st->buffer_type) < 0 ||
@@ -84,6 +96,7 @@ owned_objects(State *st, PyObject ***places)
         (PyObject **)&st->lease_type,
         (PyObject **)&st->keeper_type,
         (PyObject **)&st->layout_type,
+        (PyObject **)&st->live_type,
     };
     _Static_assert(PYBUF_READINGS + SIG_COUNT +
                            sizeof rest / sizeof rest[0] <= OBJECTS_MAX,
@@ -127,6 +140,7 @@ module_free(void *module)
     PyObject_Free(st->spare_lease);
     st->spare_lease = NULL;
     if (st->ledger != NULL) {
+        trace_leave_python(st->ledger);
         st->ledger->st = NULL;
         ledger_drop(st->ledger);
         st->ledger = NULL;
@@ -154,9 +168,10 @@ static PyModuleDef module_def = {
 PyMODINIT_FUNC
 PyInit__core(void)
 {
-    if (go_start() < 0 || buffer_prepare() < 0) {
+    if (go_start() < 0 || buffer_prepare() < 0 || trace_prepare() < 0) {
         return NULL;
     }
+    tracemalloc_prepare();
     if (Py_Version >= 0x030C0000) { /* 3.11 refuses slots it does not know */
         slots[1] = (PyModuleDef_Slot){SLOT_MULTIPLE_INTERPRETERS,
                                       PER_INTERPRETER_GIL_SUPPORTED};

@@ -22,6 +22,37 @@ _Static_assert(sizeof(Py_ssize_t) == sizeof(int64_t),
 
 /* ---- counters --------------------------------------------------------- */
 
+/* A place in a ring of neighbours, or the ring's head. Alone it is its own
+ * neighbour. */
+typedef struct Ring {
+    struct Ring *prev, *next;
+} Ring;
+
+static inline void
+ring_init(Ring *place)
+{
+    place->prev = place->next = place;
+}
+
+/* At the end of the ring: before its head. */
+static inline void
+ring_add(Ring *head, Ring *place)
+{
+    place->prev = head->prev;
+    place->next = head;
+    head->prev->next = place;
+    head->prev = place;
+}
+
+static inline void
+ring_remove(Ring *place)
+{
+    place->prev->next = place->next;
+    place->next->prev = place->prev;
+}
+
+typedef struct Tracer Tracer;
+
 /* Counts of one interpreter, guarded by its GIL. Malloc'd, so that a Buffer
  * that outlives its module still finds it. */
 typedef struct {
@@ -30,6 +61,11 @@ typedef struct {
     int64_t live_bytes; /* bytes of those made and not yet freed */
     uint64_t holders;   /* the module, and each Buffer: the last frees this */
     struct State *st;   /* of the module; NULL when it is gone */
+    Ring live;      /* the Buffers that own a memory, by `place`, oldest first:
+                     * borrowed, each leaves when its memory goes */
+    uint64_t traces; /* begun so far */
+    Tracer *tracer; /* NULL unless a trace is on, or something that was seen
+                     * while one was on is still remembered */
 } Ledger;
 
 typedef struct Element Element;
@@ -78,6 +114,7 @@ typedef struct State {
     void *spare_lease; /* memory of an object, or NULL; see door_numpy.c */
     PyTypeObject *keeper_type;
     PyTypeObject *layout_type;
+    PyTypeObject *live_type; /* of the records of live() */
     /* For each way of reading (PYBUF_FORMAT...) a dict: str -> Element. They
      * differ: "f8" is a typestr, and to an exporter no format. */
     PyObject *readings[PYBUF_READINGS];
@@ -258,7 +295,7 @@ typedef enum {
     RELEASE_PARENT,  /* `owner` is the Buffer that this one is a view of */
 } ReleaseKind;
 
-typedef enum { SOURCE_C, SOURCE_GO, SOURCE_FOREIGN } Source;
+typedef enum { SOURCE_C, SOURCE_GO, SOURCE_FOREIGN, SOURCE_COUNT } Source;
 
 /* A memory and how to give it back: moves into a Buffer. */
 typedef struct {
@@ -266,7 +303,8 @@ typedef struct {
     void *block;
     Py_ssize_t block_size; /* bytes */
     Py_ssize_t align;      /* bytes that were asked for; of new memory only */
-    Source source;
+    Source source : 8; /* small, to leave room for the next */
+    bool tracked;      /* tracemalloc knows of it */
     ReleaseKind release;
     union { /* small, for it is copied whole */
         struct { /* RELEASE_NATIVE */
@@ -282,6 +320,9 @@ typedef struct {
                          * keeps a native function and its arg alive */
     PyObject *owner;    /* owned or NULL */
 } Memory;
+
+typedef struct History History;
+typedef struct Record Record;
 
 #define INLINE_DIMS 6
 
@@ -310,6 +351,8 @@ typedef struct Buffer {
     uint64_t lends;      /* exports and pointers ever handed out, likewise */
     uint64_t lends_traversed; /* lends when the collector last came by */
     Ledger *ledger;     /* of the interpreter; outlives this */
+    Ring place;         /* in ledger->live; alone if a view of another Buffer */
+    History *history;   /* owned or NULL: what was seen of it, see history.c */
     PyObject *weakrefs;
     PyObject *next_dead; /* see buffer_dealloc */
     Py_ssize_t inline_dims[INLINE_DIMS];
@@ -466,6 +509,127 @@ const char *memory_source_name(Source source);
 char *memory_nowhere(void);
 /* Gives the memory back, once; runs callbacks. Keeps a pending exception. */
 void memory_release(Memory *mem);
+
+/* ---- tracemalloc.c ---------------------------------------------------------- */
+
+/* "pybuf" on a telephone's keys. */
+#define TRACEMALLOC_DOMAIN 79283u
+
+#define TRACEMALLOC_OFF (-2) /* what CPython answers then */
+
+/* PyTraceMalloc_Untrack, or a function that always says that it is off. */
+extern int (*tracemalloc_untrack)(unsigned domain, uintptr_t address);
+
+/* Asked for each new memory. To forget what was never known is the cheapest
+ * question there is: a few instructions if the answer is no. The like to
+ * PyTraceMalloc_Track takes the thread's state first in some versions. */
+static inline bool
+tracemalloc_is_on(void)
+{
+    return __builtin_expect(
+        tracemalloc_untrack(TRACEMALLOC_DOMAIN, 0) != TRACEMALLOC_OFF, 0);
+}
+
+/* Once for each process. */
+void tracemalloc_prepare(void);
+/* Tells of new memory, and marks it. */
+void tracemalloc_add(Memory *mem);
+/* Tells that marked memory goes. */
+void tracemalloc_remove(const Memory *mem);
+
+/* ---- history.c: where Buffers and views were made ------------------------ */
+
+/* A line of Python, as "file.py:12"; shared. NULL is one that is not known. */
+typedef struct Site Site;
+/* The innermost line of Python that is running. Owned. Keeps no exception and
+ * sets none. The collector may run. */
+Site *site_here(void);
+Site *site_share(Site *site);
+void site_drop(Site *site);
+/* In UTF-8, "?" for NULL. */
+const char *site_text(const Site *site);
+
+/* A view that is alive, of those that b gave while a trace was on. */
+struct Record {
+    Ring place;       /* among those of its Buffer */
+    const char *door; /* static: what gave it */
+    Site *site;       /* owned */
+};
+
+/* NULL if there is no memory for them, or nobody traces any more. */
+History *history_of(Buffer *b);
+Record *record_new(Buffer *b, const char *door, Site *site);
+/* The view has ended. NULL is nothing. */
+void record_drop(Record *record);
+/* Where it was made, borrowed. NULL if not known. */
+Site *history_made(const Buffer *b);
+void history_set_made(Buffer *b, Site *site);
+/* Of a Buffer that is a view of another: what that one remembers of it. It
+ * changes hands. */
+void history_set_view(Buffer *b, Record *record);
+Record *history_take_view(Buffer *b);
+void history_free(Buffer *b);
+#define TOLD_MAX 4096
+/* Where its views were made, for the end of a sentence: some of them, and how
+ * many more. "" if nothing is known. */
+void history_tell(const Buffer *b, Py_ssize_t views, char *out, size_t cap);
+
+/* ---- sink.c: where the lines of a trace go --------------------------------- */
+
+struct Tracer {
+    struct Sink *sinks; /* where lines go; NULL while no trace is on */
+    uint64_t histories; /* Buffers of which something is remembered */
+};
+
+static inline bool
+trace_concerns(const Ledger *ledger)
+{
+    return __builtin_expect(ledger->tracer != NULL, 0);
+}
+
+/* Once for each process, before there are Buffers. */
+int trace_prepare(void);
+/* Sends a line to each trace that is on. May run Python. No exception may be
+ * set. */
+__attribute__((format(printf, 2, 3))) void trace_tell(const Ledger *ledger,
+                                                      const char *format, ...);
+/* A trace may have ended, or a Buffer. */
+void trace_settle(Ledger *ledger);
+/* No line goes to a Python object any more. */
+void trace_leave_python(Ledger *ledger);
+void trace_end(Ledger *ledger);
+PyObject *trace_start(PyObject *module, PyObject *target);
+PyObject *trace_stop(PyObject *module, PyObject *number);
+PyObject *trace_at_exit(PyObject *module, PyObject *unused);
+
+/* ---- trace.c: a line for each event ---------------------------------------- */
+
+/* All of these keep a pending exception, may run Python, and are to be called
+ * only if the above holds. What they are told of has happened, or with
+ * trace_free is about to. */
+void trace_made(Buffer *b);
+void trace_child(Buffer *child, const char *door);
+void trace_resized(Buffer *b, const Memory *old);
+/* What trace_release wants, or NULL. */
+Record *trace_export(Buffer *b, const char *door);
+void trace_release(Buffer *b, Record *record);
+/* The same for a Py_buffer. Returns 0. */
+int trace_view(Buffer *b, Py_buffer *view);
+void trace_view_end(Buffer *b, const Py_buffer *view);
+/* A memory that was b's. */
+void trace_free(Buffer *b, const Memory *mem);
+
+/* ---- inspect.c: what is alive --------------------------------------------- */
+
+extern PyStructSequence_Desc live_desc;
+PyObject *inspect_stats(PyObject *module, PyObject *unused);
+PyObject *inspect_live(PyObject *module, PyObject *unused);
+/* The Buffer at a place of ledger->live; NULL if its end has begun. */
+Buffer *live_at(Ring *place);
+
+/* ---- leaks.c: what is alive when Python is gone ----------------------------- */
+
+PyObject *leaks_report_at_exit(PyObject *module, PyObject *unused);
 
 /* ---- source_c.c, source_go.c: one source of memory each ------------------ */
 

@@ -230,6 +230,13 @@ def test_the_report_names_all_versions(piped: Piped) -> None:
     assert items["module"] == _core.__file__
 
 
+def test_the_report_says_what_is_alive_and_which_variables_are_set(piped: Piped) -> None:
+    text = piped(env=environ(PYBUF_LEAKS="1")).stdout
+    assert " alive     0 memories, 0 bytes, 0 views\n" in text
+    assert " PYBUF_TRACE: not set (" in text
+    assert " PYBUF_LEAKS: 1\n" in text
+
+
 ATTEMPTS = (
     *('"c"', '"go"', '"foreign"'),
     *("buffer protocol", "numpy()", "DLPack", "Arrow", "pickle 5"),

@@ -7,7 +7,10 @@ finds fault with it says that the comment is not needed, which is an error.
 from __future__ import annotations
 
 import ctypes
+import io
+import os
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, assert_type
 
 import numpy as np
@@ -90,6 +93,27 @@ def right_views() -> None:
 
 
 # ---- wrong: each of them raises ---------------------------------------------------
+
+
+def right_inspection() -> None:
+    path = Path(os.devnull)
+    with pybuf.trace(io.StringIO()), pybuf.trace(os.devnull), pybuf.trace(path), pybuf.trace(None):
+        b = pybuf.zeros(3)
+    assert_type(pybuf.stats()["sources"]["go"]["bytes"], int)
+    assert_type(pybuf.live(), list[pybuf.LiveMemory])
+    assert_type([record.where for record in pybuf.live()], list[str | None])
+    b.close()
+
+
+def wrong_trace() -> None:
+    pybuf.trace(3)  # type: ignore[arg-type]
+
+
+def wrong_record() -> None:
+    b = pybuf.zeros(3)
+    record = pybuf.live()[-1]
+    b.close()
+    record.nbytes = 3  # type: ignore[misc]
 
 
 def wrong_element() -> None:

@@ -6,6 +6,35 @@ block is freed exactly once, when the last array, memoryview or slice of it
 is gone.
 """
 
-from ._core import Buffer, Layout, __version__, copy, empty, wrap, zeros
+from ._core import (
+    Buffer,
+    Layout,
+    LiveMemory,
+    __version__,
+    copy,
+    empty,
+    live,
+    stats,
+    tracemalloc_domain,
+    wrap,
+    zeros,
+)
+from ._inspect import heed_environment, trace
 
-__all__ = ["Buffer", "Layout", "__version__", "copy", "empty", "wrap", "zeros"]
+__all__ = [
+    "Buffer",
+    "Layout",
+    "LiveMemory",
+    "__version__",
+    "copy",
+    "empty",
+    "live",
+    "stats",
+    "trace",
+    "tracemalloc_domain",
+    "wrap",
+    "zeros",
+]
+
+heed_environment()
+del heed_environment

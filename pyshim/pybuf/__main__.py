@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 from collections.abc import Callable
@@ -51,6 +52,9 @@ def report() -> int:
     out.item("Python", f"{platform.python_version()}, {sys.platform}-{platform.machine()}")
     out.item("NumPy", _numpy())
     out.item("module", _core.__file__ or "no file")
+    out.item("alive", _alive())
+    out.item("settings", _setting("PYBUF_TRACE", "1 or a file: a line for each event"))
+    out.item("", _setting("PYBUF_LEAKS", "1: at the end, what is still alive"))
     broken = 0
     for title, attempts in (("sources", SOURCES), ("doors", DOORS), ("process", PROCESS)):
         head = title
@@ -74,6 +78,16 @@ def _numpy() -> str:
     except ImportError as error:
         return f"none ({error}); Buffer.numpy() needs it, the rest of pybuf does not"
     return np.__version__
+
+
+def _alive() -> str:
+    now = pybuf.stats()
+    plural = "y" if now["blocks"] == 1 else "ies"
+    return f"{now['blocks']} memor{plural}, {now['bytes']} bytes, {now['exports']} views"
+
+
+def _setting(name: str, meaning: str) -> str:
+    return f"{name}: {os.environ[name]}" if name in os.environ else f"{name}: not set ({meaning})"
 
 
 # ---- attempts ------------------------------------------------------------------
@@ -136,7 +150,6 @@ def _door_pickle() -> str:
 
 
 def _fork() -> str:
-    import os  # noqa: PLC0415 - only here
     import warnings  # noqa: PLC0415
 
     b = pybuf.copy(b"pybuf", source="go")

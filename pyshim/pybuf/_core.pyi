@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import (
     Any,
+    Final,
     Literal,
     Never,
     Protocol,
@@ -22,10 +23,11 @@ from typing import (
 )
 
 import numpy as np
-from _typeshed import ReadableBuffer
+from _typeshed import ReadableBuffer, structseq
 from typing_extensions import CapsuleType
 
 __version__: str
+tracemalloc_domain: int
 
 # ---- what arguments may be -------------------------------------------------------
 
@@ -297,6 +299,73 @@ class Buffer(_Exporter):
         self, requested_schema: CapsuleType | None = None
     ) -> tuple[CapsuleType, CapsuleType]: ...
 
+# ---- what is alive ---------------------------------------------------------------------
+
+@type_check_only
+class _Sums(TypedDict):
+    blocks: int
+    bytes: int
+    exports: int
+
+@type_check_only
+class _Sources(TypedDict):
+    c: _Sums
+    go: _Sums
+    foreign: _Sums
+
+@type_check_only
+class _Stats(_Sums):
+    go_calls: int
+    sources: _Sources
+
+@final
+class LiveMemory(
+    structseq[Any],
+    tuple[
+        int,
+        int,
+        tuple[int, ...],
+        str,
+        Literal["c", "go", "foreign"],
+        int,
+        bool,
+        bool,
+        str | None,
+    ],
+):
+    __match_args__: Final = (
+        "address",
+        "nbytes",
+        "shape",
+        "format",
+        "source",
+        "exports",
+        "readonly",
+        "closed",
+        "where",
+    )
+    @property
+    def address(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def source(self) -> Literal["c", "go", "foreign"]: ...
+    @property
+    def exports(self) -> int: ...
+    @property
+    def readonly(self) -> bool: ...
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def where(self) -> str | None: ...
+
+def stats() -> _Stats: ...
+def live() -> list[LiveMemory]: ...
+
 # ---- for the package itself and its tests ----------------------------------------------
 
 @type_check_only
@@ -317,6 +386,10 @@ class _GoRuntime(TypedDict):
     block_bytes: int
     generation: int
 
+def _trace_start(target: object, /) -> int: ...
+def _trace_stop(number: int, /) -> None: ...
+def _trace_at_exit() -> None: ...
+def _report_leaks_at_exit() -> None: ...
 def _counters() -> _Counters: ...
 def _go_runtime(collect: object, /) -> _GoRuntime: ...
 def _layout(
