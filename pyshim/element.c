@@ -253,7 +253,8 @@ element_fill_caches(State *st)
     for (int how = 0; how < PYBUF_READINGS; how++) {
         st->readings[how] = PyDict_New();
         if (st->readings[how] == NULL ||
-            fill_cache(st, how, st->readings[how]) < 0) {
+            fill_cache(st, how, st->readings[how]) < 0 ||
+            (st->plain[how] = PyDict_Copy(st->readings[how])) == NULL) {
             return -1;
         }
     }
@@ -267,16 +268,31 @@ element_cached(PyObject *dict, PyObject *key)
 }
 
 /* Spellings come from users; a program that makes them up must not fill the
- * memory with records. */
+ * memory with records. When there are so many, a cache begins anew: what is in
+ * use comes back at once. */
 #define CACHE_MAX 4096
 #define CACHED_FORMAT_MAX 4096 /* bytes */
 
-int
-element_remember(PyObject *dict, PyObject *key, Element *e)
+static int
+begin_anew(State *st, PyObject *dict)
 {
-    if (PyDict_Size(dict) >= CACHE_MAX ||
-        strlen(e->format) > CACHED_FORMAT_MAX) {
+    PyDict_Clear(dict);
+    for (int how = 0; how < PYBUF_READINGS; how++) {
+        if (dict == st->readings[how]) {
+            return PyDict_Update(dict, st->plain[how]);
+        }
+    }
+    return 0;
+}
+
+int
+element_remember(State *st, PyObject *dict, PyObject *key, Element *e)
+{
+    if (strlen(e->format) > CACHED_FORMAT_MAX) {
         return 0;
+    }
+    if (PyDict_Size(dict) >= CACHE_MAX && begin_anew(st, dict) < 0) {
+        return -1;
     }
     return PyDict_SetItem(dict, key, (PyObject *)e);
 }
@@ -331,7 +347,7 @@ from_str(State *st, PyObject *spelling)
         e = element_from_numpy(st, spelling);
     }
     if (e != NULL && PyUnicode_CheckExact(spelling) &&
-        element_remember(cache, spelling, e) < 0) {
+        element_remember(st, cache, spelling, e) < 0) {
         Py_CLEAR(e);
     }
     return e;
@@ -367,7 +383,7 @@ from_exporter(State *st, PyObject *format, Py_ssize_t itemsize)
         e = text == NULL
                 ? NULL
                 : ask(st, text, len, PYBUF_FORMAT, itemsize, NULL);
-        if (e != NULL && element_remember(cache, key, e) < 0) {
+        if (e != NULL && element_remember(st, cache, key, e) < 0) {
             Py_CLEAR(e);
         }
     }

@@ -110,7 +110,7 @@ element_from_numpy(State *st, PyObject *spec)
         if (e == NULL && !PyErr_Occurred()) {
             e = structure_of(st, dtype);
         }
-        if (e != NULL && element_remember(st->by_dtype, dtype, e) < 0) {
+        if (e != NULL && element_remember(st, st->by_dtype, dtype, e) < 0) {
             Py_CLEAR(e);
         }
     }
@@ -162,11 +162,40 @@ of_ctypes(State *st, PyObject *obj)
     Element *e = element_cached(cache, descr);
     if (e == NULL && !PyErr_Occurred()) {
         e = element_ask(st, descr, PYBUF_DESCR);
-        if (e != NULL && element_remember(cache, descr, e) < 0) {
+        if (e != NULL && element_remember(st, cache, descr, e) < 0) {
             Py_CLEAR(e);
         }
     }
     Py_DECREF(descr);
+    return e;
+}
+
+/* The same for what is known of obj, or NULL. *judged: it is refused, or there
+ * is an exception. */
+static Element *
+of_known(State *st, PyObject *obj, bool record, Py_ssize_t itemsize,
+         bool *judged)
+{
+    int ours = address_is_ctypes(st, obj);
+    Element *e = ours > 0             ? of_ctypes(st, obj)
+                 : ours == 0 && record ? of_array(st, obj, itemsize)
+                                       : NULL;
+    *judged = e != NULL || ours != 0;
+    return e;
+}
+
+/* Of a memoryview, whose items are records: nobody casts to those, so they are
+ * what the object behind it has. */
+static Element *
+of_memoryview(State *st, PyObject *view, Py_ssize_t itemsize, bool *judged)
+{
+    PyObject *obj = PyObject_GetAttrString(view, "obj");
+    Element *e = NULL;
+    *judged = obj == NULL;
+    if (obj != NULL && obj != Py_None) {
+        e = of_known(st, obj, true, itemsize, judged);
+    }
+    Py_XDECREF(obj);
     return e;
 }
 
@@ -175,15 +204,19 @@ element_of_exporter(State *st, PyObject *obj, const char *format,
                     Py_ssize_t itemsize)
 {
     /* ctypes says "B" of what it cannot say, and "<B" of unsigned chars. */
-    bool record = format[0] == 'T';
-    if (record || strcmp(format, "B") == 0) {
-        int ours = address_is_ctypes(st, obj);
-        if (ours != 0) {
-            return ours < 0 ? NULL : of_ctypes(st, obj);
-        }
+    bool record = format[0] == 'T', judged = false;
+    Element *e = NULL;
+    if (record && PyMemoryView_Check(obj)) {
+        e = of_memoryview(st, obj, itemsize, &judged);
     }
-    Element *e = record ? of_array(st, obj, itemsize) : NULL;
-    return e != NULL ? e : element_from_format(st, format, itemsize);
+    else if (record || strcmp(format, "B") == 0) {
+        e = of_known(st, obj, record, itemsize, &judged);
+    }
+    if (e != NULL && e->itemsize != itemsize) {
+        Py_CLEAR(e);
+        judged = false;
+    }
+    return judged ? e : element_from_format(st, format, itemsize);
 }
 
 /* NumPy's own reading of the format of a record: of no items, so it looks at

@@ -118,6 +118,7 @@ typedef struct State {
     /* For each way of reading (PYBUF_FORMAT...) a dict: str -> Element. They
      * differ: "f8" is a typestr, and to an exporter no format. */
     PyObject *readings[PYBUF_READINGS];
+    PyObject *plain[PYBUF_READINGS]; /* what they begin with */
     PyObject *last_spelling; /* the dtype= looked up last, and what it means */
     Element *last_element;
     PyObject *by_dtype;   /* dict: numpy.dtype -> Element */
@@ -222,9 +223,9 @@ Element *element_from_ctype(State *st, const char *name);
 /* The element that dtype= means when it is left out: "B". Owned. */
 Element *element_default(State *st);
 /* Look-ups and entries of a cache of elements. Owned, NULL without an exception
- * where there is none; what is too much or too long is not kept. */
+ * where there is none; what is too long is not kept. */
 Element *element_cached(PyObject *dict, PyObject *key);
-int element_remember(PyObject *dict, PyObject *key, Element *e);
+int element_remember(State *st, PyObject *dict, PyObject *key, Element *e);
 /* A spelling, not cached, that is read in the manner `how`. Owned. */
 Element *element_ask(State *st, PyObject *spelling, int how);
 /* How a pickle spells the element: dtype= reads it back. Borrowed. */

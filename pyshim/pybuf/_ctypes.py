@@ -26,25 +26,24 @@ _ORDER = {"le": "<", "be": ">"}
 
 
 def descr(ctype: type[Any]) -> str:
-    """Return the structure of `ctype` in the grammar of the Go library's ParseDescr.
+    """Say the structure of `ctype` in the grammar of the Go library's ParseDescr.
 
     Of an array it is that of its items: its extents are the shape.
     """
-    item: Any = ctype
-    while issubclass(item, ctypes.Array):
-        item = item._type_
+    while issubclass(ctype, ctypes.Array):
+        ctype = _items(ctype)
     try:
-        return _type(item, ())
+        return _type(ctype, ())
     except RecursionError:
         raise ValueError("the ctypes type has too many records inside of one another") from None
 
 
-def _type(ctype: Any, path: tuple[str, ...]) -> str:
+def _type(ctype: type[Any], path: tuple[str, ...]) -> str:
     if issubclass(ctype, ctypes.Structure):
         fields = "".join(_fields(ctype, path))
         return f"{{{ctypes.sizeof(ctype)}:{fields}}}"
     if issubclass(ctype, ctypes.Array):
-        return f"({ctype._length_}){_type(ctype._type_, path)}"
+        return f"({ctype._length_}){_type(_items(ctype), path)}"
     if issubclass(ctype, ctypes.Union):
         raise _refusal(ctype, path, "a union, whose fields overlap, which no format can say")
     if hasattr(ctype, "contents"):
@@ -55,8 +54,13 @@ def _type(ctype: Any, path: tuple[str, ...]) -> str:
     return f"{_order(ctype)}{_KINDS[code]}{ctypes.sizeof(ctype)};"
 
 
+def _items(array: Any) -> type[Any]:
+    items: type[Any] = array._type_
+    return items
+
+
 def _fields(struct: type[ctypes.Structure], path: tuple[str, ...]) -> list[str]:
-    """Those of a base class come first, in memory as here."""
+    """List the fields; those of a base class come first, in memory as here."""
     return [
         _field(vars(base)[field[0]], field, path)
         for base in reversed(struct.__mro__)
@@ -73,7 +77,7 @@ def _field(place: Any, field: tuple[Any, ...], path: tuple[str, ...]) -> str:
 
 
 def _order(ctype: type[Any]) -> str:
-    """Give the order of a number: in the other one, ctypes has other types for all."""
+    """Tell the byte order: ctypes has a type of its own for each number in the other one."""
     other = getattr(ctype, f"__ctype_{_OTHER}__", None)
     native = getattr(ctype, f"__ctype_{_NATIVE}__", None)
     return _ORDER[_OTHER if ctype is other and ctype is not native else _NATIVE]

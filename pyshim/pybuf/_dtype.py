@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def descr(dtype: np.dtype[Any]) -> str:
-    """Return the structure of `dtype` in the grammar of the Go library's ParseDescr."""
+    """Say the structure of `dtype` in the grammar of the Go library's ParseDescr."""
     try:
         return _type(dtype, ())
     except RecursionError:
@@ -23,22 +23,21 @@ def _type(dtype: np.dtype[Any], path: tuple[str, ...]) -> str:
     if dtype.subdtype is not None:
         base, extents = dtype.subdtype
         return f"({','.join(map(str, extents))}){_type(base, path)}"
-    if dtype.names is not None:
-        fields = "".join(_field(dtype, name, path) for name in dtype.names)
-        return f"{{{dtype.itemsize}:{fields}}}"
+    fields: Any = dtype.fields  # whose type NumPy's versions say in different ways
+    if fields is not None and dtype.kind == "V":  # a number may have some to look into it
+        said = "".join(_field(name, *fields[name][:2], path) for name in dtype.names or ())
+        return f"{{{dtype.itemsize}:{said}}}"
     _check_is_said_by_its_typestr(dtype, path)
     return dtype.str + ";"
 
 
-def _field(dtype: np.dtype[Any], name: str, path: tuple[str, ...]) -> str:
-    fields: Any = dtype.fields  # whose type NumPy's versions say in different ways
-    field, offset = fields[name][:2]
+def _field(name: str, dtype: np.dtype[Any], offset: int, path: tuple[str, ...]) -> str:
     try:
         length = len(name.encode())
     except UnicodeEncodeError:
         problem = f"dtype has a field named {name!r}, which is no UTF-8; rename it"
         raise ValueError(problem) from None
-    return f"{offset}:{length}:{name}{_type(field, (*path, name))}"
+    return f"{offset}:{length}:{name}{_type(dtype, (*path, name))}"
 
 
 def _check_is_said_by_its_typestr(dtype: np.dtype[Any], path: tuple[str, ...]) -> None:
