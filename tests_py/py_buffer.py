@@ -181,7 +181,7 @@ def twin(
     # One byte more: even an empty block needs an address.
     memory = ctypes.create_string_buffer(content, len(content) + 1)
     dims = ctypes.c_ssize_t * len(shape)
-    text = format.encode()
+    text = format.encode(errors="surrogateescape")
     view = PyBuffer(
         buf=ctypes.addressof(memory) + offset,
         len=math.prod(shape) * itemsize,

@@ -57,9 +57,9 @@ def fill(array: np.ndarray[Any, Any], content: bytes) -> None:
 
 # ---- the table ----
 
-PLAIN = "? i1 u1 i2 u2 i4 u4 i8 u8 q Q f2 f4 f8 c8 c16 g G S1".split()
-SWAPPABLE = "i2 u2 i4 u4 i8 u8 f2 f4 f8 c8 c16 U1 U3".split()
-TEXTS = "S2 S5 S255 U1 U3 U70 V1 V3 V8 V100".split()
+PLAIN = str.split("? i1 u1 i2 u2 i4 u4 i8 u8 q Q f2 f4 f8 c8 c16 g G S1")
+SWAPPABLE = str.split("i2 u2 i4 u4 i8 u8 f2 f4 f8 c8 c16 U1 U3")
+TEXTS = str.split("S2 S5 S255 U1 U3 U70 V1 V3 V8 V100")
 
 _POINT = [("x", "f8"), ("y", "f8")]
 _TIGHT = [("a", "i1"), ("b", "f8"), ("c", "i2")]
@@ -141,7 +141,9 @@ SUB_ARRAYS = tuple(
 # ---- strategies ----
 
 names = st.one_of(
-    st.sampled_from(["a", "b", "c", "f0", "f1", "f2", "x", " ", "}", "T{i", "{", "'", '"', "é", "日本"]),
+    st.sampled_from(
+        ["a", "b", "c", "f0", "f1", "f2", "x", " ", "}", "T{i", "{", "'", '"', "é", "日本"]
+    ),
     st.text(
         st.characters(exclude_categories=["Cs"], exclude_characters=":\0"), min_size=1, max_size=6
     ),
@@ -157,7 +159,9 @@ leaf_types: st.SearchStrategy[DType] = st.one_of(
 def _sub_array(draw: Any, base: st.SearchStrategy[DType]) -> DType:
     extents = draw(st.lists(st.integers(0, 3), min_size=1, max_size=3))
     of = draw(base)
-    return np.dtype((of, tuple(extents))) if of.itemsize else of  # NumPy refuses some of the others
+    return (
+        np.dtype((of, tuple(extents))) if of.itemsize else of
+    )  # NumPy refuses some of the others
 
 
 @st.composite

@@ -204,8 +204,8 @@ def test_long_is_the_letter_of_int64():
         ("u", "UCS-2"), ("5p", "Pascal"), ("&d", "pointer"), ("X{}", "function"), ("t", "bits"),
         (s.SWAPPED + "f16", "long double"), (s.SWAPPED + "c32", "long double"),
         (np.dtype("f16").newbyteorder(), "long double"),
-        (str, "0 bytes"), (bytes, "0 bytes"), ("V0", "0 bytes"), ("0s", "0 bytes"), ("T{}", "0 bytes"),
-        (np.dtype([]), "0 bytes"), (np.dtype(("f8", (2, 0))), "0 bytes"),
+        (str, "0 bytes"), (bytes, "0 bytes"), ("V0", "0 bytes"), ("0s", "0 bytes"),
+        ("T{}", "0 bytes"), (np.dtype([]), "0 bytes"), (np.dtype(("f8", (2, 0))), "0 bytes"),
     ],
     ids=repr,
 )  # fmt: skip

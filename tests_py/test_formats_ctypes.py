@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import gc
+import weakref
 from typing import Any
 
 import hypothesis.strategies as st
@@ -15,10 +17,16 @@ import pybuf
 
 SIMPLE = [
     getattr(ctypes, "c_" + name)
-    for name in """bool char byte ubyte short ushort int uint long ulong longlong ulonglong float
-    double longdouble size_t ssize_t int8 uint16 int32 uint64 void_p""".split()
+    for name in str.split("""
+        bool char byte ubyte short ushort int uint long ulong longlong ulonglong float double
+        longdouble size_t ssize_t int8 uint16 int32 uint64 void_p
+    """)
 ]
-SWAPPABLE = [t for t in SIMPLE if hasattr(t, "__ctype_be__") and t is not ctypes.c_longdouble]
+SWAPPABLE = [
+    t
+    for t in SIMPLE
+    if hasattr(t, "__ctype_be__") and t not in (ctypes.c_longdouble, ctypes.c_void_p)
+]
 
 Fields = list[tuple[str, Any]]
 
@@ -63,7 +71,9 @@ def arrays(of: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 ctypes_types = st.recursive(
-    st.sampled_from(SIMPLE), lambda inner: st.one_of(structures(inner), arrays(inner)), max_leaves=8
+    st.sampled_from(SIMPLE),
+    lambda inner: st.one_of(structures(inner), arrays(inner)),
+    max_leaves=8,
 )
 with_bytes = structures(ctypes_types).filter(ctypes.sizeof)
 unpacked = st.recursive(
@@ -106,7 +116,7 @@ def test_a_structure_of_the_other_byte_order_has_it(swapped):
     base = ctypes.BigEndianStructure
     array = (structure([("a", ctypes.c_byte), ("b", swapped), ("c", swapped * 2)], base) * 2)()
     dtype = pybuf.wrap(array, owner=array).numpy().dtype
-    assert dtype.fields["b"][0] == np.dtype(swapped if swapped is not ctypes.c_void_p else "u8").newbyteorder(">")
+    assert dtype.fields["b"][0] == np.dtype(swapped).newbyteorder(">")
     assert d.normal(dtype) == d.normal(pybuf.copy(array).numpy().dtype)
     assert dtype.fields["b"][1] == vars(type(array[0]))["b"].offset
 
@@ -167,9 +177,6 @@ def test_a_structure_type_is_a_dtype_too():
 
 
 def test_a_structure_type_does_not_live_on(only_explicit_collections):
-    import gc  # noqa: PLC0415
-    import weakref  # noqa: PLC0415
-
     ctype = structure([("a", ctypes.c_int), ("b", ctypes.c_double)])
     gone = weakref.ref(ctype)
     array = (ctype * 2)()
@@ -189,3 +196,11 @@ def test_a_second_use_of_a_structure_type_does_not_enter_go(go_calls):
         pybuf.wrap(array, owner=array)
         pybuf.copy(array)
     assert go_calls() == before
+
+
+def test_a_memoryview_of_structures_has_their_fields():
+    """Before Python 3.12 the format has no pads, which nobody can tell from a packed record."""
+    swapped = structure([("a", ctypes.c_byte), ("b", ctypes.c_int)], ctypes.BigEndianStructure)
+    for ctype in (swapped, structure([("a", ctypes.c_byte), ("b", ctypes.c_int)])):
+        copied = pybuf.copy(memoryview((ctype * 2)()))
+        assert d.normal(copied.numpy().dtype) == normal_of(ctype)

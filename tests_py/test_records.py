@@ -140,7 +140,7 @@ def test_a_copy_has_the_type_and_the_items(dtype, shape, content):
         copy.deepcopy(b),
     ):
         assert copied.shape == shape
-        assert copied.format == b.format
+        assert same_dtype(copied.numpy(), dtype)
         assert d.same_items(copied.numpy(), twin)
 
 
@@ -226,6 +226,13 @@ def test_memory_of_go_s_heap_takes_any_type(dtype, shape):
     assert b.tobytes() == bytes(b.nbytes)
 
 
+def test_a_number_with_fields_to_look_into_it_is_the_number():
+    number = np.dtype((np.int32, {"low": (np.int16, 0), "high": (np.int16, 2)}))
+    assert pybuf.zeros(2, number).format == "i"
+    inside = pybuf.zeros(2, np.dtype([("n", number), ("m", "i8")]))
+    assert np.asarray(inside).dtype == np.dtype([("n", "i4"), ("m", "i8")])
+
+
 # ---- sub-arrays ----
 
 
@@ -284,9 +291,7 @@ def test_a_sub_array_may_not_have_more_axes_than_there_are():
 def test_a_sub_array_of_an_indirect_layout_lies_behind_its_pointers():
     rows = [(ctypes.c_short * 6)(*range(6 * i, 6 * i + 6)) for i in range(2)]
     table = (ctypes.c_void_p * 2)(*map(ctypes.addressof, rows))
-    b = pybuf.wrap(
-        table, (2, 3), "2h", strides=(8, 4), suboffsets=(0, -1), owner=(table, rows)
-    )
+    b = pybuf.wrap(table, (2, 3), "2h", strides=(8, 4), suboffsets=(0, -1), owner=(table, rows))
     assert b.shape == (2, 3, 2)
     assert b.suboffsets == (0, -1, -1)
     assert memoryview(b).tolist() == np.arange(12).reshape(2, 3, 2).tolist()
