@@ -25,7 +25,9 @@ def _type(dtype: np.dtype[Any], path: tuple[str, ...]) -> str:
         return f"({','.join(map(str, extents))}){_type(base, path)}"
     fields: Any = dtype.fields  # whose type NumPy's versions say in different ways
     if fields is not None and dtype.kind == "V":  # a number may have some to look into it
-        said = "".join(_field(name, *fields[name][:2], path) for name in dtype.names or ())
+        said = "".join(
+            _field(name, fields[name][0], fields[name][1], path) for name in dtype.names or ()
+        )
         return f"{{{dtype.itemsize}:{said}}}"
     _check_is_said_by_its_typestr(dtype, path)
     return dtype.str + ";"
