@@ -44,6 +44,8 @@ EXISTING = f"""
 import array, ctypes
 n = {ITEMS}
 buffer = pybuf.zeros(n, "d")
+layout = pybuf.Layout(n, "d")
+records = pybuf.zeros(n, [("id", "i4"), ("price", "f8")])
 bytes_ = bytearray(8 * n)
 ctypes_ = (ctypes.c_double * n)()
 array_ = array.array("d", bytes(8 * n))
@@ -59,6 +61,8 @@ libc.malloc.argtypes = [ctypes.c_size_t]
 libc.free.argtypes = [ctypes.c_void_p]
 malloc, free = libc.malloc, libc.free
 pointer = ctypes.cast(free, ctypes.c_void_p).value
+pair = (pointer, 0)
+layout = pybuf.Layout(n, "d")
 doubles = ctypes.POINTER(ctypes.c_double)
 
 def by_ctypes():
@@ -75,6 +79,8 @@ JOBS = (
         {
             "np.asarray(buffer)": "np.asarray(buffer)",
             "buffer.numpy()": "buffer.numpy()",
+            "records.numpy()": "records.numpy()",
+            "np.asarray(records)": "np.asarray(records)",
             "np.asarray(bytearray)": "np.asarray(bytes_)",
             "np.frombuffer(bytearray)": "np.frombuffer(bytes_, 'd')",
             "np.asarray(array.array)": "np.asarray(array_)",
@@ -97,6 +103,7 @@ JOBS = (
         "C's malloc -> ndarray -> C's free, 8 KiB",
         FOREIGN,
         {
+            "layout.wrap(release=pair).numpy()": "layout.wrap(malloc(8 * n), release=pair).numpy()",
             "wrap(release=(pointer, 0)).numpy()": (
                 "pybuf.wrap(malloc(8 * n), n, 'd', release=(pointer, 0)).numpy()"
             ),
@@ -126,6 +133,7 @@ JOBS = (
         "zeros -> ndarray -> freed, 8 KiB",
         EXISTING,
         {
+            "layout.zeros().numpy()": "layout.zeros().numpy()",
             "zeros(n, 'd').numpy()": "pybuf.zeros(n, 'd').numpy()",
             "np.asarray(zeros(n, 'd'))": "np.asarray(pybuf.zeros(n, 'd'))",
             "np.zeros(n)": "np.zeros(n)",

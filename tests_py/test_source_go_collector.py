@@ -29,7 +29,7 @@ def environ(**settings: str) -> dict[str, str]:
     ids=str,
 )
 def test_views_are_right_however_go_collects(settings: dict[str, str], fresh: Fresh):
-    done = fresh(WORKOUT, env=environ(**settings))
+    done = fresh(WORKOUT, env=environ(**settings), timeout=FREEZE)
     collections = json.loads(done.stdout)["collections"]
     asked_for = 81
     assert collections > (asked_for if settings.get("GOGC") == "1" else 0)
