@@ -71,12 +71,18 @@ plain_of(State *st, PyObject *dtype)
 static int
 keep_descr(Element *e, PyObject *dtype)
 {
-    if (e->base == NULL) {
-        e->descr = Py_NewRef(dtype);
-        return 0;
+    if (e->base != NULL) {
+        e = e->base;
+        e->descr = PyObject_GetAttrString(dtype, "base");
     }
-    e->base->descr = PyObject_GetAttrString(dtype, "base");
-    return e->base->descr == NULL ? -1 : 0;
+    else {
+        e->descr = Py_NewRef(dtype);
+    }
+    if (e->descr == NULL) {
+        return -1;
+    }
+    e->descr_hash = PyObject_Hash(e->descr);
+    return e->descr_hash == -1 ? -1 : 0;
 }
 
 /* Any other dtype. Owned. */
@@ -250,6 +256,12 @@ dtype_by_protocol(State *st, Element *e)
 PyObject *
 element_descr(State *st, Element *e)
 {
+    /* a.dtype.names = ... renames the fields of every array of this dtype. */
+    if (e->structured && e->descr != NULL &&
+        PyObject_Hash(e->descr) != e->descr_hash) {
+        PyErr_Clear();
+        Py_CLEAR(e->descr);
+    }
     if (e->descr == NULL) {
         PyObject *dtype;
         if (e->structured) {
@@ -263,6 +275,7 @@ element_descr(State *st, Element *e)
         }
         if (e->descr == NULL) { /* another thread may have been here */
             e->descr = dtype;
+            e->descr_hash = dtype == NULL ? -1 : PyObject_Hash(dtype);
         }
         else {
             Py_XDECREF(dtype);

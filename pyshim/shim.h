@@ -203,6 +203,7 @@ struct Element {
     char *arrow;   /* into `texts`; "" where Arrow has no such type */
     char *texts;   /* owned, malloc'd */
     PyObject *descr; /* owned: NumPy's dtype, NULL until asked for */
+    Py_hash_t descr_hash; /* of descr when it came: its fields can be renamed */
     /* Of a sub-array: what it is made of (owned), and the extents that each
      * shape gets at its end (malloc'd). No Buffer has such an element, see
      * layout_element. Else NULL, 0, NULL. */

@@ -67,6 +67,17 @@ def test_equal_types_with_other_titles_are_not_mistaken_for_one_another():
         assert pybuf.zeros(1, dtype).numpy().dtype.fields.keys() == dtype.fields.keys()
 
 
+@each(
+    "dtype", [np.dtype([("x", "i4"), ("old", "f8")]), "T{i:x:d:old:}", "2T{b:x:d:old:}"], ids=str
+)
+def test_fields_that_are_renamed_in_an_array_keep_their_names_in_the_next_buffer(dtype):
+    """NumPy renames them in every array that shares the dtype."""
+    b = pybuf.zeros(2, dtype)
+    b.numpy().dtype.names = ("x", "new")
+    for after in (b, pybuf.zeros(2, b.format), pybuf.copy(b)):
+        assert after.numpy().dtype.names == np.asarray(after).dtype.names == ("x", "old")
+
+
 def test_a_format_that_differs_in_its_itemsize_is_another():
     exported = []
     for itemsize in (16, 12, 20, 16):
