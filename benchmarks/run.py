@@ -103,7 +103,9 @@ JOBS = (
         "C's malloc -> ndarray -> C's free, 8 KiB",
         FOREIGN,
         {
-            "layout.wrap(release=pair).numpy()": "layout.wrap(malloc(8 * n), release=pair).numpy()",
+            "layout.wrap(release=pair).numpy()": (
+                "layout.wrap(malloc(8 * n), release=pair).numpy()"
+            ),
             "wrap(release=(pointer, 0)).numpy()": (
                 "pybuf.wrap(malloc(8 * n), n, 'd', release=(pointer, 0)).numpy()"
             ),

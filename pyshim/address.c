@@ -267,10 +267,12 @@ address_of(State *st, PyObject *obj, const char *what, void **out,
 /* ---- arrays that know their shape ---------------------------------------- */
 
 int
-address_is_ctypes(State *st, PyObject *obj)
+address_is_ctypes(State *st, PyTypeObject *type)
 {
     int known = know_ctypes(&st->foreign);
-    return known <= 0 ? known : is_a(obj, st->foreign.ctypes_data);
+    return known <= 0 ? known
+                      : PyType_IsSubtype(
+                            type, (PyTypeObject *)st->foreign.ctypes_data);
 }
 
 static int

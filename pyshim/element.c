@@ -366,7 +366,14 @@ element_from_dtype(State *st, PyObject *dtype)
                         "one such as \"d\"");
         return NULL;
     }
-    return element_from_numpy(st, dtype);
+    int ctypes = PyType_Check(dtype)
+                     ? address_is_ctypes(st, (PyTypeObject *)dtype)
+                     : 0;
+    if (ctypes < 0) {
+        return NULL;
+    }
+    return ctypes ? element_from_ctypes(st, dtype, false)
+                  : element_from_numpy(st, dtype);
 }
 
 /* What an exporter's format of other items than plain ones means is kept with

@@ -124,8 +124,17 @@ element_from_numpy(State *st, PyObject *spec)
     return e;
 }
 
-/* The element type of an ndarray, by its dtype. NULL, without an exception, for
- * anything else. */
+/* Anything but what ends the program. */
+static void
+forget_error(void)
+{
+    if (PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear();
+    }
+}
+
+/* The element type of an ndarray, by its dtype. NULL for anything else, mostly
+ * without an exception. */
 static Element *
 of_array(State *st, PyObject *array, Py_ssize_t itemsize)
 {
@@ -133,14 +142,16 @@ of_array(State *st, PyObject *array, Py_ssize_t itemsize)
     if (PyDict_GetItemString(PyImport_GetModuleDict(), "numpy") == NULL ||
         import_once(&st->dtype_type, "numpy", "dtype") == NULL ||
         (dtype = PyObject_GetAttrString(array, "dtype")) == NULL) {
-        PyErr_Clear();
+        if (PyErr_Occurred() != NULL) {
+            forget_error();
+        }
         return NULL;
     }
     Element *e = NULL;
     if (PyObject_TypeCheck(dtype, (PyTypeObject *)st->dtype_type)) {
         e = element_from_numpy(st, dtype);
         if (e == NULL) {
-            PyErr_Clear(); /* its format is judged, and refused in words */
+            forget_error(); /* its format is judged, and refused in words */
         }
         else if (e->itemsize != itemsize) {
             Py_CLEAR(e);
@@ -150,20 +161,20 @@ of_array(State *st, PyObject *array, Py_ssize_t itemsize)
     return e;
 }
 
-/* The element type of a ctypes object, by its type. Kept under what is said
- * of the type, which does not keep the type alive. */
-static Element *
-of_ctypes(State *st, PyObject *obj)
+Element *
+element_from_ctypes(State *st, PyObject *type, bool items)
 {
     PyObject *describe =
         import_once(&st->ctypes_descr, "pybuf._ctypes", "descr");
     PyObject *descr =
         describe == NULL ? NULL
                          : PyObject_CallFunctionObjArgs(
-                               describe, (PyObject *)Py_TYPE(obj), NULL);
+                               describe, type, items ? Py_True : Py_False,
+                               NULL);
     if (descr == NULL) {
         return NULL;
     }
+    /* Kept under what is said of the type, which does not keep it alive. */
     PyObject *cache = st->readings[PYBUF_DESCR];
     Element *e = element_cached(cache, descr);
     if (e == NULL && !PyErr_Occurred()) {
@@ -182,11 +193,12 @@ static Element *
 of_known(State *st, PyObject *obj, bool record, Py_ssize_t itemsize,
          bool *judged)
 {
-    int ours = address_is_ctypes(st, obj);
-    Element *e = ours > 0             ? of_ctypes(st, obj)
+    PyTypeObject *type = Py_TYPE(obj);
+    int ours = address_is_ctypes(st, type);
+    Element *e = ours > 0 ? element_from_ctypes(st, (PyObject *)type, true)
                  : ours == 0 && record ? of_array(st, obj, itemsize)
                                        : NULL;
-    *judged = e != NULL || ours != 0;
+    *judged = e != NULL || ours != 0 || PyErr_Occurred() != NULL;
     return e;
 }
 

@@ -236,6 +236,8 @@ const char *element_spelling(const Element *e);
 
 /* From anything that numpy.dtype() takes. Owned. */
 Element *element_from_numpy(State *st, PyObject *spec);
+/* From a ctypes type; items: of an array those of its items. Owned. */
+Element *element_from_ctypes(State *st, PyObject *type, bool items);
 /* The element type of an exporter with its format and itemsize. An ndarray is
  * asked for its dtype: the format of a record that NumPy exports leaves open
  * where some records in it end. A ctypes object for its type: the formats of
@@ -648,8 +650,8 @@ typedef enum { FROM_INT, FROM_CAPSULE, FROM_CTYPES, FROM_CFFI } AddressForm;
 /* The address that obj means. `what` names the argument in errors. */
 int address_of(State *st, PyObject *obj, const char *what, void **out,
                AddressForm *form);
-/* Whether obj is a ctypes object; -1 with an exception. */
-int address_is_ctypes(State *st, PyObject *obj);
+/* Whether a type is one of ctypes; -1 with an exception. */
+int address_is_ctypes(State *st, PyTypeObject *type);
 /* Shape and item size of a ctypes or cffi array, and its element type where e
  * is not NULL. Returns 1 with l->ndim, l->shape, *itemsize and *e (owned) set,
  * 0 if obj is no such array, or -1. */

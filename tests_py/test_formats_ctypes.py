@@ -204,3 +204,34 @@ def test_a_memoryview_of_structures_has_their_fields():
     for ctype in (swapped, structure([("a", ctypes.c_byte), ("b", ctypes.c_int)])):
         copied = pybuf.copy(memoryview((ctype * 2)()))
         assert d.normal(copied.numpy().dtype) == normal_of(ctype)
+
+
+@pytest.mark.parametrize(
+    "type_", [ctypes.c_double, ctypes.c_bool, ctypes.c_int * 3, ctypes.c_char]
+)
+def test_a_ctypes_type_is_the_element_type_that_numpy_makes_of_it(type_):
+    dtype = np.dtype(type_)
+    b = pybuf.zeros(2, type_)
+    assert b.numpy().dtype == dtype.base
+    assert b.shape == (2, *dtype.shape)
+
+
+def test_a_ctypes_type_with_a_base_has_the_fields_of_the_base():
+    """np.dtype() leaves them out."""
+    base = structure([("x", ctypes.c_int)])
+    layout = pybuf.Layout(1, structure([("y", ctypes.c_double)], base))
+    assert layout == pybuf.Layout(1, "T{i:x:d:y:}")
+
+
+def test_ctypes_types_are_known_without_numpy(fresh):
+    fresh(
+        """
+        import sys
+        sys.modules["numpy"] = None
+        import ctypes, pybuf
+        class Pair(ctypes.Structure):
+            _fields_ = [("a", ctypes.c_byte), ("b", ctypes.c_short * 2)]
+        assert pybuf.Layout(3, Pair).itemsize == 6
+        assert pybuf.Layout(3, ctypes.c_float).format == "f"
+        """
+    )

@@ -10,6 +10,10 @@ from collections.abc import Callable
 import pytest
 from go_workout import WORKOUT
 
+#: Seconds. A race of Go's with threads that leave it freezes a process for up to two minutes, now
+#: and then (docs/process.md), and asking for collections makes it likelier.
+FREEZE = 240
+
 Fresh = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -81,7 +85,8 @@ def test_blocks_made_while_go_collects_are_none_of_the_collectors_business(fresh
         worker = threading.Thread(target=work)
         worker.start()
         collect()
-        """
+        """,
+        timeout=FREEZE,
     )
 
 

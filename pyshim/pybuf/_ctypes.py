@@ -25,12 +25,12 @@ _NATIVE, _OTHER = ("le", "be") if sys.byteorder == "little" else ("be", "le")
 _ORDER = {"le": "<", "be": ">"}
 
 
-def descr(ctype: type[Any]) -> str:
+def descr(ctype: type[Any], items: bool) -> str:
     """Say the structure of `ctype` in the grammar of the Go library's ParseDescr.
 
-    Of an array it is that of its items: its extents are the shape.
+    With `items`, that of the items of an array, whose extents are a shape then.
     """
-    while issubclass(ctype, ctypes.Array):
+    while items and issubclass(ctype, ctypes.Array):
         ctype = _items(ctype)
     try:
         return _type(ctype, ())
