@@ -9,8 +9,8 @@
 // through which memory is lent: a PEP 3118 format, an array-interface typestr,
 // a DLPack code, an Arrow format. [ParseFormat], [ParseTypestr], [ParseCType]
 // and [ParseDescr] read one kind of spelling each; [ParseElement] reads what
-// people write; [Record] makes records of fields. [Element.Fields] and
-// [Element.SubArray] take them apart.
+// people write, [ElementOf] Go's own types; [Record] makes records of fields.
+// [Element.Fields] and [Element.SubArray] take them apart.
 //
 // # Layouts
 //

@@ -128,3 +128,24 @@ func ExampleError() {
 	// true
 	// shape (1152921504606846976,) of items of 8 bytes: more than 9223372036854775807 bytes
 }
+
+func ExampleElementOf() {
+	type Trade struct {
+		ID    int32 `pybuf:"id"`
+		Price float64
+		Tags  [2]uint16
+	}
+	e, err := pybuf.ElementOf[Trade]()
+	for _, f := range e.Fields() {
+		fmt.Println(f.Name, f.Offset, f.Element.Format)
+	}
+	fmt.Println(e.ItemSize, err)
+	_, err = pybuf.ElementOf[struct{ Who string }]()
+	fmt.Println(err)
+	// Output:
+	// id 0 i
+	// Price 8 d
+	// Tags 16 (2)H
+	// 24 <nil>
+	// Go type "struct { Who string }": field "Who" of type "string" holds a pointer, which means nothing outside of Go; lend numbers, bools, arrays or structs of them
+}
