@@ -72,53 +72,81 @@ func (r Reading) Parse(spelling string) (Element, error) {
 // without their order, or both, or names of C types. No spelling comes twice,
 // and Parse reads each of them as e. ok is false past the end.
 func (r Reading) Plain(i int) (spelling string, e Element, ok bool) {
-	for order, letter := range r.plainSpellings {
+	for s := range r.plainSpellings {
 		if i == 0 {
-			e, err := r.Parse(order + letter)
-			return order + letter, e, err == nil
+			it := plainItem(s.plain, s.leaves, s.order)
+			return s.prefix + s.letter, it.element(nativeOrder), true
 		}
 		i--
 	}
 	return "", Element{}, false
 }
 
-// plainSpellings is the sequence behind Plain, each spelling in two parts: it
-// runs once for each entry, and joins none but the one that is wanted.
-func (r Reading) plainSpellings(yield func(order, letter string) bool) {
-	each := func(orders, letters []string) bool {
-		for _, order := range orders {
-			for _, letter := range letters {
-				if !yield(order, letter) {
-					return false
-				}
-			}
-		}
-		return true
-	}
+// A plainSpelling is a spelling in two parts, and what it means.
+type plainSpelling struct {
+	prefix, letter string
+	plain          *plainType
+	leaves         string // the native letter as which it leaves
+	order          byte
+}
+
+// plainSpellings is the sequence behind Plain: it runs once for each entry, and
+// neither joins nor reads any but the one that is wanted, since every import
+// asks for all of them.
+func (r Reading) plainSpellings(yield func(plainSpelling) bool) {
 	if r == AsCType {
 		for _, c := range cTypes {
-			if t, _ := nativeType(c.letter); t != nil && !yield("", c.name) {
+			if t, leaves := nativeType(c.letter); !yield(plainSpelling{"", c.name, t, leaves, nativeOrder}) {
 				return
 			}
 		}
 		return
 	}
-	bare, both, all := []string{""}, []string{"<", ">"}, []string{"", "<", ">"}
-	formats, typestrs := r == AsFormat || r == AsElement, r == AsTypestr || r == AsElement
 	for i := range plainTypes {
 		t := &plainTypes[i]
-		if formats && !(each(bare, t.own) && each(bare, t.other) && each(both, t.standard)) {
+		if (r == AsFormat || r == AsElement) && !t.formats(yield) {
 			return
 		}
-		written := all
-		switch {
-		case t.size == 1:
-			written = []string{"", "|"}
-		case t.standard == nil:
-			written = []string{"", string([]byte{nativeOrder})}
-		}
-		if typestrs && !each(written, []string{t.typestr}) {
+		if (r == AsTypestr || r == AsElement) && !t.typestrs(yield) {
 			return
 		}
 	}
+}
+
+// formats yields the formats that mean t; false to end.
+func (t *plainType) formats(yield func(plainSpelling) bool) bool {
+	for _, letter := range t.own {
+		if !yield(plainSpelling{"", letter, t, letter, nativeOrder}) {
+			return false
+		}
+	}
+	for _, letter := range t.other {
+		if !yield(plainSpelling{"", letter, t, t.own[0], nativeOrder}) {
+			return false
+		}
+	}
+	for _, letter := range t.standard {
+		if !yield(plainSpelling{"<", letter, t, t.own[0], littleEndian}) ||
+			!yield(plainSpelling{">", letter, t, t.own[0], bigEndian}) {
+			return false
+		}
+	}
+	return true
+}
+
+// typestrs yields the typestrs that mean t; false to end.
+func (t *plainType) typestrs(yield func(plainSpelling) bool) bool {
+	in := func(prefix string, order byte) bool {
+		return yield(plainSpelling{prefix, t.typestr, t, t.own[0], order})
+	}
+	if !in("", nativeOrder) {
+		return false
+	}
+	switch {
+	case t.size == 1:
+		return in("|", nativeOrder)
+	case t.standard == nil:
+		return in(string([]byte{nativeOrder}), nativeOrder)
+	}
+	return in("<", littleEndian) && in(">", bigEndian)
 }

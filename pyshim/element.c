@@ -218,6 +218,16 @@ ask(State *st, const char *text, Py_ssize_t len, int how, Py_ssize_t itemsize,
     return e;
 }
 
+/* A plain type of which there may be a record already, by a name that says all
+ * of it: the format. */
+static Element *
+plain_element(State *st, const pybuf_element *r)
+{
+    PyObject *known =
+        PyDict_GetItemString(st->readings[PYBUF_FORMAT], r->format.data);
+    return known != NULL ? (Element *)Py_NewRef(known) : element_new(st, r);
+}
+
 static int
 fill_cache(State *st, int how, PyObject *cache)
 {
@@ -235,7 +245,7 @@ fill_cache(State *st, int how, PyObject *cache)
             go_raise(kind, &err);
             return -1;
         }
-        Element *e = element_new(st, &draft.record);
+        Element *e = plain_element(st, &draft.record);
         if (e == NULL) {
             return -1;
         }
@@ -253,8 +263,7 @@ element_fill_caches(State *st)
     for (int how = 0; how < PYBUF_READINGS; how++) {
         st->readings[how] = PyDict_New();
         if (st->readings[how] == NULL ||
-            fill_cache(st, how, st->readings[how]) < 0 ||
-            (st->plain[how] = PyDict_Copy(st->readings[how])) == NULL) {
+            fill_cache(st, how, st->readings[how]) < 0) {
             return -1;
         }
     }
@@ -279,7 +288,7 @@ begin_anew(State *st, PyObject *dict)
     PyDict_Clear(dict);
     for (int how = 0; how < PYBUF_READINGS; how++) {
         if (dict == st->readings[how]) {
-            return PyDict_Update(dict, st->plain[how]);
+            return fill_cache(st, how, dict);
         }
     }
     return 0;

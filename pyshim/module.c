@@ -77,7 +77,6 @@ owned_objects(State *st, PyObject ***places)
     int n = 0;
     for (int i = 0; i < PYBUF_READINGS; i++) {
         places[n++] = &st->readings[i];
-        places[n++] = &st->plain[i];
     }
     for (int i = 0; i < SIG_COUNT; i++) {
         places[n++] = &st->keywords[i].kwnames;
@@ -99,7 +98,7 @@ owned_objects(State *st, PyObject ***places)
         (PyObject **)&st->layout_type,
         (PyObject **)&st->live_type,
     };
-    _Static_assert(2 * PYBUF_READINGS + SIG_COUNT +
+    _Static_assert(PYBUF_READINGS + SIG_COUNT +
                            sizeof rest / sizeof rest[0] <= OBJECTS_MAX,
                    "more objects than OBJECTS_MAX");
     for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) {

@@ -118,7 +118,6 @@ typedef struct State {
     /* For each way of reading (PYBUF_FORMAT...) a dict: str -> Element. They
      * differ: "f8" is a typestr, and to an exporter no format. */
     PyObject *readings[PYBUF_READINGS];
-    PyObject *plain[PYBUF_READINGS]; /* what they begin with */
     PyObject *last_spelling; /* the dtype= looked up last, and what it means */
     Element *last_element;
     PyObject *by_dtype;   /* dict: numpy.dtype -> Element */
