@@ -33,7 +33,11 @@ func parseDescr(descr string, native byte) (Element, *Error) {
 	if p.at != len(p.text) {
 		return Element{}, p.malformed()
 	}
-	return it.leave("the type", native)
+	spelled := "the type"
+	if typestr := descr[:len(descr)-1]; !it.record && it.dims == nil {
+		spelled = "typestr " + quote(typestr)
+	}
+	return it.leave(spelled, native)
 }
 
 // A descrParser reads a descr.

@@ -16,7 +16,11 @@ func (it *item) leave(spelled string, native byte) (Element, *Error) {
 		return Element{}, fail(ErrValue, spelled, " has more than ", strconv.Itoa(fieldsMax), " fields")
 	}
 	if it.bytes() == 0 {
-		return Element{}, fail(ErrType, spelled, " means items of 0 bytes; an item of a Buffer has 1 byte or more")
+		advice := ""
+		if it.text != 0 && it.count == 0 {
+			advice = `; write how many, such as "S5"`
+		}
+		return Element{}, fail(ErrType, spelled, " means items of 0 bytes; an item of a Buffer has 1 byte or more", advice)
 	}
 	return it.element(native), nil
 }

@@ -123,7 +123,8 @@ func nameFault(name string) string {
 }
 
 // fieldsMax is how many fields an element may have, those of the records in it
-// included: far more than anybody writes, and few enough that a format made up of letters takes no time and memory.
+// included: far more than anybody writes, and few enough that a format of
+// nothing but letters takes neither time nor memory.
 const fieldsMax = 1 << 16
 
 // A gathering is the items of a format that are read so far.

@@ -109,6 +109,7 @@ copy_of(State *st, PyObject *src, char order, Wish wish)
         return NULL;
     }
     if (PyObject_GetBuffer(src, &view, PyBUF_FULL_RO) < 0) {
+        element_explain(st, src);
         return NULL;
     }
     Buffer *b = copy_view(st, src, &view, order, wish);

@@ -93,6 +93,7 @@ element_blank(State *st)
     Element *e = PyObject_GC_New(Element, st->element_type);
     if (e != NULL) {
         e->descr = NULL;
+        e->descr_given = false;
         e->base = NULL;
         e->ndim = 0;
         e->extents = NULL;
@@ -172,6 +173,31 @@ element_new(State *st, const pybuf_element *r)
     }
     Element *e = element_plain(st, r);
     return e == NULL || r->ndim == 0 ? e : element_sub_array(st, e, r);
+}
+
+static pybuf_text
+whole(char *text)
+{
+    int64_t len = (int64_t)strlen(text);
+    return (pybuf_text){.data = text, .cap = len + 1, .len = len};
+}
+
+Element *
+element_twin(State *st, const Element *e)
+{
+    pybuf_element r = {
+        .itemsize = e->base != NULL ? e->base->itemsize : e->itemsize,
+        .align = e->align,
+        .dl_code = e->dl_code,
+        .dl_bits = e->dl_bits,
+        .format = whole(e->format),
+        .typestr = whole(e->typestr),
+        .arrow = whole(e->arrow),
+        .structured = e->structured,
+        .ndim = e->ndim,
+        .extents = e->extents,
+    };
+    return element_new(st, &r);
 }
 
 /* Asks Go, a second time if the format is longer than there is room. */

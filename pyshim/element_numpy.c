@@ -26,6 +26,32 @@ import_once(PyObject **place, const char *module, const char *name)
     return *place;
 }
 
+/* Says what NumPy has just refused, and why. */
+static void
+refuse_dtype(PyObject *spec)
+{
+    if (PyUnicode_Check(spec)) { /* of a word NumPy says no more than this */
+        PyErr_Clear();
+        refuse(PyExc_ValueError, spec,
+               "dtype={} is neither a PEP 3118 format such as "
+               "\"d\", nor a typestr such as \"<f8\", nor anything "
+               "that numpy.dtype() takes");
+        return;
+    }
+    Pending theirs = pending_save();
+    PyObject *why = theirs.value == NULL ? NULL : PyObject_Str(theirs.value);
+    PyErr_Clear();
+    const char *text = why == NULL ? NULL : PyUnicode_AsUTF8AndSize(why, NULL);
+    PyErr_Clear();
+    refuse(PyExc_TypeError, spec,
+           "dtype={} is no element type; numpy.dtype() says: %.200s",
+           text == NULL ? "nothing" : text);
+    Py_XDECREF(why);
+    Py_XDECREF(theirs.type);
+    Py_XDECREF(theirs.value);
+    Py_XDECREF(theirs.traceback);
+}
+
 /* The dtype that NumPy makes of what the user gave. Owned. */
 static PyObject *
 dtype_of(State *st, PyObject *spec)
@@ -44,12 +70,7 @@ dtype_of(State *st, PyObject *spec)
     if (dtype == NULL && (PyErr_ExceptionMatches(PyExc_TypeError) ||
                           PyErr_ExceptionMatches(PyExc_ValueError) ||
                           PyErr_ExceptionMatches(PyExc_SyntaxError))) {
-        PyErr_Clear();
-        refuse(PyUnicode_Check(spec) ? PyExc_ValueError : PyExc_TypeError,
-               spec,
-               "dtype={} is neither a PEP 3118 format such as "
-               "\"d\", nor a typestr such as \"<f8\", nor anything "
-               "that numpy.dtype() takes");
+        refuse_dtype(spec);
     }
     return dtype;
 }
@@ -67,22 +88,60 @@ plain_of(State *st, PyObject *dtype)
     return e;
 }
 
-/* The dtype itself is what numpy() gives: with its titles, and not parsed. */
+/* The dtype itself is what numpy() gives: with its titles, and not parsed. Of a
+ * sub-array what it is made of, for the extents join the shape. Owned. */
+static PyObject *
+descr_of(const Element *e, PyObject *dtype)
+{
+    return e->base != NULL ? PyObject_GetAttrString(dtype, "base")
+                           : Py_NewRef(dtype);
+}
+
 static int
 keep_descr(Element *e, PyObject *dtype)
 {
-    if (e->base != NULL) {
-        e = e->base;
-        e->descr = PyObject_GetAttrString(dtype, "base");
-    }
-    else {
-        e->descr = Py_NewRef(dtype);
-    }
-    if (e->descr == NULL) {
+    PyObject *descr = descr_of(e, dtype);
+    if (descr == NULL) {
         return -1;
     }
-    e->descr_hash = PyObject_Hash(e->descr);
+    e = e->base != NULL ? e->base : e;
+    e->descr = descr;
+    e->descr_given = true;
+    e->descr_hash = PyObject_Hash(descr);
     return e->descr_hash == -1 ? -1 : 0;
+}
+
+/* Whether numpy() gives this very dtype, and not one that equals it: NumPy
+ * compares neither metadata nor the class of scalars nor the flag for
+ * alignment. 1, 0 or -1. */
+static int
+keeps_descr(const Element *e, PyObject *dtype)
+{
+    const Element *kept = e->base != NULL ? e->base : e;
+    if (!kept->descr_given) {
+        return 1; /* a plain number: typestrs say all of it */
+    }
+    PyObject *descr = descr_of(e, dtype);
+    Py_XDECREF(descr);
+    return descr == NULL ? -1 : kept->descr == descr;
+}
+
+/* The known element of a dtype that equals this one, with this one to give.
+ * Takes the reference to e. Owned. */
+static Element *
+with_descr(State *st, Element *e, PyObject *dtype)
+{
+    int same = keeps_descr(e, dtype);
+    if (same == 1) {
+        return e;
+    }
+    Element *twin = same < 0 ? NULL : element_twin(st, e);
+    Py_DECREF(OBJECT(e));
+    if (twin != NULL && (keep_descr(twin, dtype) < 0 ||
+                         element_remember(st, st->by_dtype, dtype, twin) < 0)) {
+        Py_CLEAR(twin);
+    }
+    return twin;
 }
 
 /* Any other dtype. Owned. */
@@ -111,7 +170,10 @@ element_from_numpy(State *st, PyObject *spec)
         return NULL;
     }
     Element *e = element_cached(st->by_dtype, dtype);
-    if (e == NULL && !PyErr_Occurred()) {
+    if (e != NULL) {
+        e = with_descr(st, e, dtype);
+    }
+    else if (!PyErr_Occurred()) {
         e = plain_of(st, dtype);
         if (e == NULL && !PyErr_Occurred()) {
             e = structure_of(st, dtype);
@@ -133,10 +195,10 @@ forget_error(void)
     }
 }
 
-/* The element type of an ndarray, by its dtype. NULL for anything else, mostly
- * without an exception. */
-static Element *
-of_array(State *st, PyObject *array, Py_ssize_t itemsize)
+/* The dtype of an ndarray. NULL for anything else, mostly without an
+ * exception. Owned. */
+static PyObject *
+dtype_of_array(State *st, PyObject *array)
 {
     PyObject *dtype = NULL;
     if (PyDict_GetItemString(PyImport_GetModuleDict(), "numpy") == NULL ||
@@ -145,20 +207,50 @@ of_array(State *st, PyObject *array, Py_ssize_t itemsize)
         if (PyErr_Occurred() != NULL) {
             forget_error();
         }
+    }
+    else if (!PyObject_TypeCheck(dtype, (PyTypeObject *)st->dtype_type)) {
+        Py_CLEAR(dtype);
+    }
+    return dtype;
+}
+
+/* The element type of an ndarray, by its dtype. NULL as above. */
+static Element *
+of_array(State *st, PyObject *array, Py_ssize_t itemsize)
+{
+    PyObject *dtype = dtype_of_array(st, array);
+    if (dtype == NULL) {
         return NULL;
     }
-    Element *e = NULL;
-    if (PyObject_TypeCheck(dtype, (PyTypeObject *)st->dtype_type)) {
-        e = element_from_numpy(st, dtype);
-        if (e == NULL) {
-            forget_error(); /* its format is judged, and refused in words */
-        }
-        else if (e->itemsize != itemsize) {
-            Py_CLEAR(e);
-        }
-    }
+    Element *e = element_from_numpy(st, dtype);
     Py_DECREF(dtype);
+    if (e == NULL) {
+        forget_error(); /* its format is judged, and refused in words */
+    }
+    else if (e->itemsize != itemsize) {
+        Py_CLEAR(e);
+    }
     return e;
+}
+
+void
+element_explain(State *st, PyObject *obj)
+{
+    if (!PyErr_ExceptionMatches(PyExc_ValueError)) {
+        return;
+    }
+    Pending theirs = pending_save();
+    PyObject *dtype = dtype_of_array(st, obj);
+    Element *e = dtype == NULL ? NULL : element_from_numpy(st, dtype);
+    Py_XDECREF(dtype);
+    Py_XDECREF(OBJECT(e));
+    if (PyErr_Occurred() == NULL) {
+        pending_restore(theirs); /* the type is not what is wrong */
+        return;
+    }
+    Py_XDECREF(theirs.type);
+    Py_XDECREF(theirs.value);
+    Py_XDECREF(theirs.traceback);
 }
 
 Element *
@@ -202,8 +294,8 @@ of_known(State *st, PyObject *obj, bool record, Py_ssize_t itemsize,
     return e;
 }
 
-/* Of a memoryview, whose items are records: nobody casts to those, so they are
- * what the object behind it has. */
+/* Of a memoryview, whose items are records or characters: nobody casts to
+ * those, so they are what the object behind it has. */
 static Element *
 of_memoryview(State *st, PyObject *view, Py_ssize_t itemsize, bool *judged)
 {
@@ -221,13 +313,15 @@ Element *
 element_of_exporter(State *st, PyObject *obj, const char *format,
                     Py_ssize_t itemsize)
 {
-    /* ctypes says "B" of what it cannot say, and "<B" of unsigned chars. */
+    /* ctypes says "B" of what it cannot say, and "<B" of unsigned chars; "<u" of
+     * characters, which means UCS-2 elsewhere. */
     bool record = format[0] == 'T', judged = false;
+    bool wide = format[0] != '\0' && strcmp(format + 1, "u") == 0;
     Element *e = NULL;
-    if (record && PyMemoryView_Check(obj)) {
+    if ((record || wide) && PyMemoryView_Check(obj)) {
         e = of_memoryview(st, obj, itemsize, &judged);
     }
-    else if (record || strcmp(format, "B") == 0) {
+    else if (record || wide || strcmp(format, "B") == 0) {
         e = of_known(st, obj, record, itemsize, &judged);
     }
     if (e != NULL && e->itemsize != itemsize) {

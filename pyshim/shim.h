@@ -202,6 +202,7 @@ struct Element {
     char *arrow;   /* into `texts`; "" where Arrow has no such type */
     char *texts;   /* owned, malloc'd */
     PyObject *descr; /* owned: NumPy's dtype, NULL until asked for */
+    bool descr_given; /* that one came from the user, with what no format says */
     Py_hash_t descr_hash; /* of descr when it came: its fields can be renamed */
     /* Of a sub-array: what it is made of (owned), and the extents that each
      * shape gets at its end (malloc'd). No Buffer has such an element, see
@@ -228,6 +229,8 @@ Element *element_cached(PyObject *dict, PyObject *key);
 int element_remember(State *st, PyObject *dict, PyObject *key, Element *e);
 /* A spelling, not cached, that is read in the manner `how`. Owned. */
 Element *element_ask(State *st, PyObject *spelling, int how);
+/* The same type once more, to be given a descr of its own. Owned. */
+Element *element_twin(State *st, const Element *e);
 /* How a pickle spells the element: dtype= reads it back. Borrowed. */
 const char *element_spelling(const Element *e);
 
@@ -235,6 +238,9 @@ const char *element_spelling(const Element *e);
 
 /* From anything that numpy.dtype() takes. Owned. */
 Element *element_from_numpy(State *st, PyObject *spec);
+/* NumPy exports no dates and no strings of its own, and does not say which
+ * field is one: sets the error that does in place of the one that is set. */
+void element_explain(State *st, PyObject *obj);
 /* From a ctypes type; items: of an array those of its items. Owned. */
 Element *element_from_ctypes(State *st, PyObject *type, bool items);
 /* The element type of an exporter with its format and itemsize. An ndarray is

@@ -67,6 +67,37 @@ def test_equal_types_with_other_titles_are_not_mistaken_for_one_another():
         assert pybuf.zeros(1, dtype).numpy().dtype.fields.keys() == dtype.fields.keys()
 
 
+PAIR = {"names": "ab", "formats": ["i4", "f8"], "offsets": [0, 8], "itemsize": 16}
+ALIKE = [
+    np.dtype(PAIR),
+    np.dtype(PAIR, metadata={"unit": "m"}),
+    np.dtype([("a", "i4"), ("b", "f8")], align=True),
+    np.dtype((np.record, PAIR)),
+]
+
+
+@each("sub", [(), (2,)], ids=str)
+@each("one", range(len(ALIKE)))
+@each("other", range(len(ALIKE)))
+def test_what_equals_a_dtype_is_not_given_for_it(one, other, sub, go_calls):
+    """NumPy compares no metadata, no flag for alignment and no class of scalars."""
+    assert ALIKE[one] == ALIKE[other]
+    dtypes = [np.dtype((ALIKE[i], sub)) if sub else ALIKE[i] for i in (one, other, one)]
+    pybuf.zeros(1, dtypes[0])
+    before = go_calls()
+    buffers = [pybuf.zeros(1, dtype) for dtype in dtypes]
+    buffers += [pybuf.copy(np.zeros(1, dtype)) for dtype in dtypes]
+    for b, dtype in zip(buffers, dtypes * 2, strict=True):
+        assert b.numpy().dtype is dtype.base
+    assert go_calls() == before
+
+
+def test_metadata_of_a_string_is_not_given_for_another():
+    for metadata in ({"unit": "m"}, None, {"unit": "s"}):
+        dtype = np.dtype("S51", metadata=metadata) if metadata else np.dtype("S51")
+        assert pybuf.zeros(1, dtype).numpy().dtype.metadata == metadata
+
+
 @each(
     "dtype", [np.dtype([("x", "i4"), ("old", "f8")]), "T{i:x:d:old:}", "2T{b:x:d:old:}"], ids=str
 )

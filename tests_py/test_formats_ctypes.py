@@ -131,6 +131,19 @@ def test_fields_of_a_base_class_are_there():
     )
 
 
+@pytest.mark.parametrize(
+    "make", [lambda a: pybuf.wrap(a, owner=a), pybuf.copy, lambda a: pybuf.copy(memoryview(a))]
+)
+def test_characters_are_those_of_numpy(make):
+    """Of 4 bytes; ctypes writes the letter that means UCS-2 to others."""
+    text = (ctypes.c_wchar * 3)("a", "\N{OLD PERSIAN SIGN A}", "c")
+    assert make(text).format == "w"
+    assert make(text).numpy().tolist() == list(text)
+    array = (structure([("n", ctypes.c_int), ("w", ctypes.c_wchar * 3)]) * 2)()
+    array[1].w = "xyz"
+    assert make(array).numpy()["w"][1].tolist() == ["x", "y", "z"]
+
+
 @pytest.mark.parametrize("make", [lambda a: pybuf.wrap(a, owner=a), pybuf.copy])
 @pytest.mark.parametrize(
     ("fields", "sentence"),
@@ -139,11 +152,11 @@ def test_fields_of_a_base_class_are_there():
         ([("a", ctypes.c_int), ("b", ctypes.c_int, 3)], "'b' .* is of bits"),
         ([("p", ctypes.POINTER(ctypes.c_int))], "'p' .* is a pointer"),
         ([("f", ctypes.CFUNCTYPE(ctypes.c_int))], "'f' .* is none of numbers"),
-        ([("s", ctypes.c_char_p)], "'s' .* is none of numbers"),
-        ([("w", ctypes.c_wchar * 3)], "'w' .* is none of numbers"),
+        ([("s", ctypes.c_char_p)], "'s' .* is a pointer"),
+        ([("s", ctypes.c_wchar_p)], "'s' .* is a pointer"),
         ([("o", ctypes.py_object)], '"o": typestr .* means objects'),
         ([("u", type("U", (ctypes.Union,), {"_fields_": [("i", ctypes.c_int)]}))], "'u' .* union"),
-        ([("s", structure([("n", ctypes.c_char_p)]))], r"'s\.n' .* is none of numbers"),
+        ([("s", structure([("n", ctypes.c_char_p)]))], r"'s\.n' .* is a pointer"),
         ([], "0 bytes"),
     ],
     ids=str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
@@ -44,6 +45,41 @@ def test_the_refusal_of_a_dtype_names_the_field_with_its_path(dtype, word):
     text = refusal(inside(dtype), TypeError)
     assert '"outer.inner"' in text
     assert word in text
+
+
+@each(
+    ("dtype", "sentence"),
+    [
+        ([("n", "i4"), ("when", "M8[s]")], '"when": .* means dates'),
+        ([("n", "i4"), ("in", [("when", "m8[s]")])], r'"in\.when": .* means time spans'),
+        ([("a:b", "i4")], '"a:b" has a colon'),
+        ("M8[s]", "means dates"),
+        ("T", "StringDType"),
+    ],
+    ids=str,
+)
+def test_what_numpy_does_not_export_is_refused_with_the_field_in_copies_too(dtype, sentence):
+    with pytest.raises((TypeError, ValueError), match=sentence):
+        pybuf.copy(np.zeros(2, dtype))
+
+
+@each(
+    ("dtype", "sentence"),
+    [
+        ([("a", "i4"), ("a", "i4")], "is no element type; .* 'a' occurs more than once"),
+        ([("a", "nonsense")], "'nonsense'"),
+        ({"names": ["a"], "formats": ["i4"], "itemsize": 2}, "itemsize"),
+        (5, "dtype=5 is no element type; "),
+    ],
+    ids=str,
+)
+def test_what_numpy_refuses_is_refused_with_its_reason(dtype, sentence):
+    assert re.search(sentence, refusal(dtype, TypeError))
+
+
+@each("dtype", ["S", "U", "V", bytes, str, np.void], ids=str)
+def test_strings_of_no_length_are_asked_for_one(dtype):
+    assert re.search(r'^typestr ".[SUV]0" means .* such as "S5"$', refusal(dtype, TypeError))
 
 
 @each(

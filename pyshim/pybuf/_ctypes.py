@@ -45,12 +45,20 @@ def _type(ctype: type[Any], path: tuple[str, ...]) -> str:
     if issubclass(ctype, ctypes.Array):
         return f"({ctype._length_}){_type(_items(ctype), path)}"
     if issubclass(ctype, ctypes.Union):
-        raise _refusal(ctype, path, "a union, whose fields overlap, which no format can say")
-    if hasattr(ctype, "contents"):
-        raise _refusal(ctype, path, "a pointer, which holds only in one process")
+        raise _refusal(
+            ctype, path, "a union, whose fields overlap; lend one of them, or the bytes"
+        )
     code = getattr(ctype, "_type_", None)
+    if hasattr(ctype, "contents") or code in {"z", "Z"}:
+        raise _refusal(
+            ctype, path, "a pointer, which holds only in one process; lend what it points to"
+        )
+    if code == "u":  # wchar_t, which is UCS-4 where it has 4 bytes
+        return f"{_order(ctype)}U{ctypes.sizeof(ctype) // 4};"
     if not isinstance(code, str) or code not in _KINDS:
-        raise _refusal(ctype, path, "none of numbers, bools or bytes")
+        raise _refusal(
+            ctype, path, "none of numbers, bools, bytes and characters; lend one of these"
+        )
     return f"{_order(ctype)}{_KINDS[code]}{ctypes.sizeof(ctype)};"
 
 
@@ -71,7 +79,7 @@ def _fields(struct: type[ctypes.Structure], path: tuple[str, ...]) -> list[str]:
 def _field(place: Any, field: tuple[Any, ...], path: tuple[str, ...]) -> str:
     name, ctype = field[:2]
     if len(field) > 2:  # noqa: PLR2004 - the third is the number of bits
-        raise _refusal(ctype, (*path, name), "of bits, which no format can say")
+        raise _refusal(ctype, (*path, name), "of bits; lend the number that holds them")
     length = len(name.encode(errors="surrogatepass"))
     return f"{place.offset}:{length}:{name}{_type(ctype, (*path, name))}"
 
@@ -84,5 +92,5 @@ def _order(ctype: type[Any]) -> str:
 
 
 def _refusal(ctype: type[Any], path: tuple[str, ...], what: str) -> TypeError:
-    where = f"field '{'.'.join(path)}' of the ctypes type" if path else "the ctypes type"
-    return TypeError(f"{where} is {what}: {ctype.__name__}")
+    field = f"field '{'.'.join(path)}' of " if path else ""
+    return TypeError(f"{field}the ctypes type {ctype.__name__} is {what}")
