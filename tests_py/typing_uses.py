@@ -31,6 +31,22 @@ def right_elements() -> None:
     pybuf.zeros(3, np.dtype(np.int16)).cast(np.uint8).cast("B", (2, 3)).cast(ctypes.c_uint16)
 
 
+class Trade(ctypes.Structure):
+    _fields_ = [("id", ctypes.c_int32), ("price", ctypes.c_double)]
+
+
+def right_records() -> None:
+    columns: list[tuple[str, str]] = [("id", "i4"), ("price", "f8")]
+    pybuf.zeros(4, columns).cast([(("title", "all"), Trade)])
+    pybuf.zeros(3, [("a", np.float32, (2, 3)), ("b", [("c", "i4")])])
+    pybuf.zeros(3, ("f8", (2, 3)))
+    pybuf.zeros(3, {"names": ["a"], "formats": ["i4"], "offsets": [0], "itemsize": 8})
+    pybuf.Layout(3, ctypes.c_int16 * 4).zeros()
+    pybuf.Layout(3, Trade, order="F", strides=None)
+    trade = Trade()
+    assert_type(pybuf.wrap(trade, (), Trade, owner=trade), pybuf.Buffer)
+
+
 def right_shapes() -> None:
     for shape in (3, (3,), [3, 4], (), range(2), np.int64(3)):
         pybuf.zeros(shape, "B", order="F", align=128, source="c")
@@ -92,9 +108,6 @@ def right_views() -> None:
     hash(pybuf.copy(b"abc").toreadonly())
 
 
-# ---- wrong: each of them raises ---------------------------------------------------
-
-
 def right_inspection() -> None:
     path = Path(os.devnull)
     with pybuf.trace(io.StringIO()), pybuf.trace(os.devnull), pybuf.trace(path), pybuf.trace(None):
@@ -103,6 +116,9 @@ def right_inspection() -> None:
     assert_type(pybuf.live(), list[pybuf.LiveMemory])
     assert_type([record.where for record in pybuf.live()], list[str | None])
     b.close()
+
+
+# ---- wrong: each of them raises ---------------------------------------------------
 
 
 def wrong_trace() -> None:
@@ -118,6 +134,18 @@ def wrong_record() -> None:
 
 def wrong_element() -> None:
     pybuf.zeros(3, object)  # type: ignore[arg-type]
+
+
+def wrong_field() -> None:
+    pybuf.zeros(3, [("a", object)])  # type: ignore[list-item]
+
+
+def wrong_field_without_type() -> None:
+    pybuf.zeros(3, [("a",)])  # type: ignore[list-item]
+
+
+def wrong_order_and_strides() -> None:
+    pybuf.Layout(3, order="F", strides=1)  # type: ignore[call-overload]
 
 
 def wrong_element_none() -> None:

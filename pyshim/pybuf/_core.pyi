@@ -43,7 +43,10 @@ class _NumPyScalar(Protocol):
     @property
     def dtype(self) -> _NumPyDType: ...
 
-# A format, a typestr, a name of NumPy's; an np.dtype; np.float64, float, ctypes.c_double.
+_Dims: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+
+# A format, a typestr, a name of NumPy's; an np.dtype; np.float64, float, ctypes.c_double, a
+# ctypes structure; fields; a sub-array; a dict of names, formats, offsets...
 _DType: TypeAlias = (
     str
     | _NumPyDType
@@ -53,9 +56,14 @@ _DType: TypeAlias = (
     | type[float]
     | type[complex]
     | type[ctypes._SimpleCData[Any]]  # noqa: SLF001 - the base has no other name
+    | type[ctypes.Structure]
+    | type[ctypes.Array[Any]]
+    | Sequence[_Field]
+    | tuple[_DType, _Dims]
+    | dict[str, Any]
 )
-
-_Dims: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
+_Name: TypeAlias = str | tuple[str, str]  # "name", ("title", "name")
+_Field: TypeAlias = tuple[_Name, _DType] | tuple[_Name, _DType, _Dims]
 
 # cffi's pointers and arrays, told by what they have and numbers have not.
 @type_check_only
@@ -159,9 +167,11 @@ def wrap(
 @final
 class Layout:
     @overload
-    def __new__(cls, shape: _Dims, dtype: _DType = "B", *, order: _Order = "C") -> Self: ...
+    def __new__(
+        cls, shape: _Dims, dtype: _DType = "B", *, order: _Order = "C", strides: None = None
+    ) -> Self: ...
     @overload
-    def __new__(cls, shape: _Dims, dtype: _DType = "B", *, strides: _Dims | None) -> Self: ...
+    def __new__(cls, shape: _Dims, dtype: _DType = "B", *, strides: _Dims) -> Self: ...
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
