@@ -99,6 +99,15 @@ from_int(PyObject *obj, const char *what, void **out)
         return from_number(obj, what, out);
     }
     PyObject *number = PyNumber_Index(obj);
+    if (number == NULL && PyErr_ExceptionMatches(PyExc_TypeError) &&
+        PySequence_Check(obj)) {
+        /* An ndarray of several numbers has an __index__ that fails. */
+        PyErr_Clear();
+        return refuse(PyExc_TypeError, obj,
+                      "%s is {}, which has several items and is no address: "
+                      "give that of its memory, such as array.ctypes.data",
+                      what);
+    }
     int failed = number == NULL ? -1 : from_number(number, what, out);
     Py_XDECREF(number);
     return failed;

@@ -56,9 +56,10 @@ args_bind(State *st, const Signature *sig, PyObject *const *args,
 {
     if (nargs > sig->positional) {
         PyErr_Format(PyExc_TypeError,
-                     "%s() takes at most %d positional arguments, %zd were "
-                     "given",
-                     sig->function, sig->positional, nargs);
+                     "%s() takes at most %d argument%s by position, and %zd "
+                     "came so: name the others",
+                     sig->function, sig->positional,
+                     sig->positional == 1 ? "" : "s", nargs);
         return -1;
     }
     for (int i = 0; sig->names[i] != NULL; i++) {

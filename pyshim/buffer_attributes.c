@@ -150,8 +150,8 @@ PyGetSetDef buffer_getset[] = {
     {"address", get_address, NULL, "Address of the item with all indices 0. "
      "Reading it lends a pointer: the memory then lives as long as the "
      "Buffer.", NULL},
-    {"source", get_source, NULL, "Where the memory comes from: \"c\" or "
-     "\"foreign\".", NULL},
+    {"source", get_source, NULL, "Where the memory comes from: \"c\", "
+     "\"go\" or \"foreign\".", NULL},
     {"exports", get_exports, NULL, "Views that are alive and will report "
      "their end. np.ndarray(buffer=b) reports nothing and is not counted.",
      NULL},

@@ -58,9 +58,10 @@ cast_layout(const Buffer *b, Element **element, PyObject *shape, Layout *l)
     if (shape == NULL || shape == Py_None) {
         if (b->nbytes % e->itemsize != 0) {
             PyErr_Format(PyExc_TypeError,
-                         "cast(): %zd bytes are no whole number of items of "
-                         "%zd bytes ('%s')",
-                         b->nbytes, e->itemsize, e->format);
+                         "cast(): the Buffer has %zd bytes, which is no "
+                         "whole number of items of %zd bytes (%s'%s')",
+                         b->nbytes, e->itemsize,
+                         e->base != NULL ? "sub-arrays of " : "", e->format);
             return -1;
         }
         l->ndim = 1;
@@ -139,14 +140,15 @@ may_move(Buffer *b)
     }
     if (!b->contiguous) {
         PyErr_SetString(PyExc_BufferError,
-                        "resize() keeps items in memory order, and the memory "
-                        "of this Buffer has gaps; take pybuf.copy() of it");
+                        "resize() keeps items in memory order, and those of "
+                        "this Buffer do not lie one behind the other; take "
+                        "pybuf.copy() of it");
         return -1;
     }
     if (b->mem.release != RELEASE_FREE && b->mem.release != RELEASE_GO) {
         PyErr_Format(PyExc_BufferError,
                      "resize() can move memory of source 'c' or 'go' only; "
-                     "this is %s",
+                     "this is %s; take pybuf.copy() of it",
                      b->mem.release == RELEASE_PARENT
                          ? "a view of another Buffer"
                          : "somebody else's (source 'foreign')");

@@ -44,7 +44,8 @@ static PyMethodDef buffer_methods[] = {
     {"__exit__", buffer_exit, METH_VARARGS, NULL},
     {"__sizeof__", buffer_sizeof, METH_NOARGS,
      "__sizeof__($self, /)\n--\n\n"
-     "Bytes of this object, and of its memory where it is C's own."},
+     "Bytes of this object, and of its memory where pybuf made it: of the\n"
+     "sources \"c\" and \"go\"."},
     {"__copy__", buffer_copy, METH_NOARGS,
      "__copy__($self, /)\n--\n\n"
      "A Buffer with the same items in memory of its own, without gaps. Shape,\n"
@@ -72,8 +73,8 @@ static PyMethodDef buffer_methods[] = {
 
 PyDoc_STRVAR(buffer_doc,
 "Foreign memory lent to Python: an exporter of the buffer protocol.\n\n"
-"Made by pybuf.empty, zeros, copy and wrap. The memory is freed exactly\n"
-"once, when the last array, memoryview or slice of it is gone.");
+"Made by pybuf.empty, zeros, copy and wrap, and by Layouts. The memory is\n"
+"freed exactly once, when the last array, memoryview or slice of it is gone.");
 
 static PyType_Slot buffer_slots[] = {
     {Py_tp_doc, (void *)buffer_doc},

@@ -239,7 +239,7 @@ def test_a_shape_that_grows_while_it_is_read_is_read_once():
     ("call", "error", "words"),
     [
         (pybuf.zeros, TypeError, "zeros.*needs.*'shape'"),
-        (lambda: pybuf.zeros(3, "d", "C"), TypeError, "at most 2 positional.*3 were given"),
+        (lambda: pybuf.zeros(3, "d", "C"), TypeError, "at most 2 arguments.*3 came"),
         (lambda: pybuf.zeros(3, dtyp="d"), TypeError, "no parameter named 'dtyp'"),
         (lambda: pybuf.zeros(3, shape=3), TypeError, "'shape' by position and by name"),
         (lambda: pybuf.zeros(-3), ValueError, r"\(-3,\).*extent 0 is -3"),
@@ -277,7 +277,7 @@ def test_a_shape_that_grows_while_it_is_read_is_read_once():
         (lambda: memory().resize(), TypeError, "resize"),
         (lambda: memory().cast(), TypeError, "cast.*needs.*'dtype'"),
         (lambda: memory().cast("d", 5), TypeError, "40 bytes.*has 24"),
-        (lambda: memory().close(True), TypeError, "at most 0 positional"),
+        (lambda: memory().close(True), TypeError, "at most 0 arguments by position.*name"),
         (lambda: memory().tobytes("X"), ValueError, "order"),
         (pybuf.Buffer, TypeError, "cannot create"),
         (lambda: type("B", (pybuf.Buffer,), {}), TypeError, "not an acceptable base type"),

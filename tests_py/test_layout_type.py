@@ -161,15 +161,21 @@ def test_memory_of_a_layout_with_gaps_is_as_long_as_its_reach():
     assert sys.getsizeof(layout.zeros()) - sys.getsizeof(pybuf.empty(0)) == 208
 
 
-def test_memory_with_gaps_is_not_resized():
-    b = pybuf.Layout((2, 3), "d", strides=(100, 8)).zeros()
-    with pytest.raises(BufferError, match="gaps"):
+@pytest.mark.parametrize("strides", [(100, 8), (-24, 8), (0, 8)])
+def test_memory_whose_items_are_in_no_row_is_not_resized(strides):
+    b = pybuf.Layout((2, 3), "d", strides=strides).zeros()
+    with pytest.raises(BufferError, match="do not lie one behind the other"):
         b.resize((3, 3))
 
 
 def test_a_layout_aligns_the_item_that_it_is_asked_to():
     for align in (1, 64, 4096):
         assert pybuf.Layout(3, "d").empty(align=align).address % align == 0
+
+
+def test_where_strides_are_negative_the_lowest_item_is_aligned():
+    b = pybuf.Layout((2, 3), "d", strides=(-24, 8)).empty(align=4096)
+    assert (b.address - 24) % 4096 == 0
 
 
 # ---- wrap ----

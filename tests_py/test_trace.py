@@ -290,13 +290,13 @@ def test_what_is_no_file_is_refused_at_once(file: Any):
 def test_a_file_that_cannot_be_written_is_refused_at_the_with(tmp_path: Path):
     closed = io.StringIO()
     closed.close()
-    for file, error in (
-        (closed, ValueError),
-        (io.BytesIO(), TypeError),
-        (tmp_path, IsADirectoryError),
-        (tmp_path / "none" / "trace", FileNotFoundError),
+    for file, error, sentence in (
+        (closed, ValueError, "closed"),
+        (io.BytesIO(), TypeError, r"trace\(\): file is .*BytesIO.* takes no text .* open it as"),
+        (tmp_path, IsADirectoryError, "directory"),
+        (tmp_path / "none" / "trace", FileNotFoundError, "No such file"),
     ):
-        with pytest.raises(error), pybuf.trace(file):  # type: ignore[arg-type]
+        with pytest.raises(error, match=sentence), pybuf.trace(file):  # type: ignore[arg-type]
             pass
     with traced() as lines:
         pass

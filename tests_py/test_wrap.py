@@ -115,7 +115,7 @@ WRONG: dict[str, tuple[Any, type[Exception], str]] = {
     "str": ("4096", TypeError, "address is '4096'"),
     "bytes": (b"4096", TypeError, "address is b'4096'"),
     "float": (4096.0, TypeError, "address is 4096.0"),
-    "array": (np.zeros(4), TypeError, "scalar"),
+    "array": (np.zeros(4), TypeError, "several items.*ctypes.data"),
     "memoryview": (memoryview(b"abc"), TypeError, "memory at"),
     "negative": (-1, OverflowError, "address is -1"),
     "too large": (2**64, OverflowError, "address is 18446744073709551616"),

@@ -59,7 +59,13 @@ def _start(file: "_Path | _Writable | None") -> int:
     if isinstance(file, (str, bytes, os.PathLike)):
         return _start_path(file)
     if file is not None:
-        file.write("")  # raises here for what is closed, or takes bytes
+        try:
+            file.write("")  # raises here for what is closed
+        except TypeError as error:
+            raise TypeError(
+                f"trace(): file is {file!r}, whose write() takes no text ({error}); "
+                "open it as a text file"
+            ) from None
         # Before modules are emptied, of which the file's may be one.
         atexit.unregister(_trace_at_exit)
         atexit.register(_trace_at_exit)
