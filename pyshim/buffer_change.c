@@ -177,6 +177,11 @@ buffer_resize(PyObject *self, PyObject *shape)
     if (memory_new(&moved, layout.nbytes, wish) < 0) {
         return NULL;
     }
+    /* Asked again: other threads run while Go makes a large block. */
+    if (may_move(b) < 0) {
+        memory_release(&moved);
+        return NULL;
+    }
     Py_ssize_t kept = b->nbytes < layout.nbytes ? b->nbytes : layout.nbytes;
     Memory old = b->mem;
     Py_ssize_t old_size = b->nbytes;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -193,3 +194,30 @@ def test_go_is_called_from_any_depth(fresh: Fresh):
         assert _core._go_runtime(True)["blocks"] == 0
         """
     )
+
+
+@pytest.mark.parametrize("use", [memoryview, pybuf.Buffer.close, lambda b: b.resize(5)])
+def test_a_resize_takes_no_block_away_that_was_lent_while_the_next_was_made(use: Any):
+    """Other threads run while Go makes a large block."""
+    small, large = 1 << 20, 8 << 20
+    for _ in range(20):
+        b = pybuf.zeros(small, source="go")
+        begin = threading.Event()
+        used: list[Any] = []
+
+        def other(b: pybuf.Buffer = b, begin: Any = begin, used: list[Any] = used) -> None:
+            begin.wait()
+            with contextlib.suppress(BufferError):
+                used.append(use(b))
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        begin.set()
+        with contextlib.suppress(BufferError, ValueError):
+            b.resize(large)
+        thread.join()
+        if use is memoryview:
+            assert used[0].nbytes == b.nbytes
+            assert used[0].tobytes() == bytes(b.nbytes)
+        elif not b.closed:
+            assert b.tobytes() == bytes(b.nbytes)
