@@ -132,16 +132,18 @@ call_back(PyObject *callback, void *block)
 static void
 call_native(NativeRelease native, void *block, Py_ssize_t size, void *arg)
 {
-    if (PyErr_Occurred() == NULL) { /* nearly always, and twice as fast */
-        native(block, (size_t)size, arg);
-        if (PyErr_Occurred() != NULL) { /* it called Python, and failed there */
-            PyErr_WriteUnraisable(NULL);
-        }
-        return;
+    bool is_pending = PyErr_Occurred() != NULL; /* seldom: saving costs as much */
+    Pending pending = {0};
+    if (is_pending) {
+        pending = pending_save();
     }
-    Pending pending = pending_save();
     native(block, (size_t)size, arg);
-    pending_restore(pending);
+    if (PyErr_Occurred() != NULL) { /* it called Python, and failed there */
+        PyErr_WriteUnraisable(NULL);
+    }
+    if (is_pending) {
+        pending_restore(pending);
+    }
 }
 
 void

@@ -113,8 +113,21 @@ def _native(data: int, nbytes: int, arg: int | None) -> None:
     _handling(data)
 
 
-@pytest.mark.parametrize("release", [_handling, _looking, _raising, (_native, None)])
-def test_a_pending_exception_is_kept(release, unraisable):
+# A function of C that leaves an exception behind, as one that calls Python may.
+_no_memory = (ctypes.cast(ctypes.pythonapi.PyErr_NoMemory, ctypes.c_void_p).value, None)
+
+
+@pytest.mark.parametrize(
+    ("release", "error"),
+    [
+        (_handling, None),
+        (_looking, None),
+        (_raising, LookupError),
+        ((_native, None), None),
+        (_no_memory, MemoryError),
+    ],
+)
+def test_a_pending_exception_is_kept(release, error, unraisable):
     """The Buffer on the stack is dropped while the exception is on its way through C."""
     calls: list[str] = []
 
@@ -126,7 +139,7 @@ def test_a_pending_exception_is_kept(release, unraisable):
         (wrapped(release if isinstance(release, tuple) else counted), 1 / 0)
     assert str(caught.value) == "division by zero"
     assert caught.value.__context__ is None
-    assert [u[0] for u in unraisable] == ([LookupError] if release is _raising else [])
+    assert [u[0] for u in unraisable] == ([] if error is None else [error])
     if not isinstance(release, tuple):
         assert calls == ["called"]
 
