@@ -14,6 +14,7 @@ add_descr(State *st, Element *e, PyObject *interface)
     PyObject *dtype = element_descr(st, e);
     PyObject *descr =
         dtype == NULL ? NULL : PyObject_GetAttrString(dtype, "descr");
+    Py_XDECREF(dtype);
     if (descr == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_ImportError)) {
             return -1;

@@ -235,14 +235,15 @@ door_numpy(PyObject *self, PyObject *Py_UNUSED(unused))
     PyObject *lease =
         descr == NULL || judge(b) < 0 ? NULL : lease_new(st, b);
     if (lease == NULL) {
+        Py_XDECREF(descr);
         return NULL;
     }
     void **api = st->numpy_api;
     /* Steals the reference to descr, also when it fails. */
     PyObject *array = ((NewFromDescr)api[NPY_NEW_FROM_DESCR])(
-        (PyTypeObject *)api[NPY_ARRAY_TYPE], Py_NewRef(descr), b->ndim,
-        b->shape, is_plain(b) ? NULL : b->strides, b->mem.data, b->readonly ? 0 : NPY_WRITEABLE,
-        NULL);
+        (PyTypeObject *)api[NPY_ARRAY_TYPE], descr, b->ndim, b->shape,
+        is_plain(b) ? NULL : b->strides, b->mem.data,
+        b->readonly ? 0 : NPY_WRITEABLE, NULL);
     if (array == NULL) {
         Py_DECREF(lease);
         return NULL;

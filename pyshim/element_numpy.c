@@ -21,6 +21,7 @@ import_once(PyObject **place, const char *module, const char *name)
         }
         else {
             Py_XDECREF(found);
+            PyErr_Clear(); /* what failed here has succeeded there */
         }
     }
     return *place;
@@ -359,13 +360,24 @@ dtype_by_protocol(State *st, Element *e)
     return dtype;
 }
 
+/* a.dtype.names = ... renames the fields of every array of this dtype. */
+static bool
+is_renamed(const Element *e)
+{
+    /* Held: a title has a __hash__ of its own, which may lead back here. */
+    PyObject *descr = Py_NewRef(e->descr);
+    Py_hash_t hash = PyObject_Hash(descr);
+    Py_DECREF(descr);
+    if (hash == -1) {
+        PyErr_Clear();
+    }
+    return hash != e->descr_hash;
+}
+
 PyObject *
 element_descr(State *st, Element *e)
 {
-    /* a.dtype.names = ... renames the fields of every array of this dtype. */
-    if (e->structured && e->descr != NULL &&
-        PyObject_Hash(e->descr) != e->descr_hash) {
-        PyErr_Clear();
+    if (e->structured && e->descr != NULL && is_renamed(e)) {
         Py_CLEAR(e->descr);
     }
     if (e->descr == NULL) {
@@ -385,7 +397,8 @@ element_descr(State *st, Element *e)
         }
         else {
             Py_XDECREF(dtype);
+            PyErr_Clear();
         }
     }
-    return e->descr;
+    return Py_XNewRef(e->descr);
 }

@@ -249,7 +249,8 @@ Element *element_from_ctypes(State *st, PyObject *type, bool items);
  * ctypes leave out pads, the fields of a base, bit fields and unions. Owned. */
 Element *element_of_exporter(State *st, PyObject *obj, const char *format,
                              Py_ssize_t itemsize);
-/* NumPy's dtype of an element; imports NumPy. Borrowed from the element. */
+/* NumPy's dtype of an element; imports NumPy. Owned: the element may get
+ * another one, see is_renamed. */
 PyObject *element_descr(State *st, Element *e);
 
 /* ---- layout.c ----------------------------------------------------------- */

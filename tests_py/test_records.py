@@ -302,3 +302,48 @@ def test_extents_that_cannot_be_counted_overflow():
         pybuf.zeros(2**40, f"({2**20},{2**10})d")
     with pytest.raises(OverflowError):
         pybuf.zeros(1, f"({2**62},{2**10})d")
+
+
+def test_fields_may_be_renamed_while_an_array_is_being_made():
+    """By the file of a trace, which hears of the array before there is one."""
+    layout = pybuf.Layout(2, "T{i:a:i:b:}")
+    first = layout.zeros().numpy()
+    once = [first.dtype]
+    del first
+
+    class File:
+        def write(self, line: str) -> None:
+            if "export" in line and once:
+                once.pop().names = ("x", "y")
+                layout.zeros().numpy()  # finds the renamed dtype, and drops it
+
+    b = layout.zeros()
+    with pybuf.trace(File()):
+        array = b.numpy()
+    del b
+    assert layout.zeros().numpy().dtype.names == ("a", "b")
+    assert array.tobytes() == bytes(16)
+
+
+def test_a_title_s_hash_may_ask_for_an_array_too():
+    class Title:
+        busy = True
+
+        def __hash__(self) -> int:
+            if not self.busy:
+                self.busy = True
+                arrays.append(b.numpy())
+            return 5
+
+    title = Title()
+    dtype = np.dtype({"names": ["a"], "formats": ["i4"], "titles": [title]})
+    b = pybuf.zeros(2, dtype)
+    arrays = [b.numpy()]
+    dtype.names = ("c",)
+    del dtype
+    arrays.clear()
+    title.busy = False
+    arrays.append(b.numpy())
+    assert [a.dtype.names for a in arrays] == [("a",)] * len(arrays)
+    arrays.clear()
+    del b  # the cache of dtypes keeps the title, which leads here
