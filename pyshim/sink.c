@@ -265,20 +265,25 @@ trace_tell(const Ledger *ledger, const char *format, ...)
         }
         return;
     }
-    Writing writing = {.ledger = ledger};
-    writing.last = &writing.first;
-    if (pthread_setspecific(writing_key, &writing) != 0) {
+    /* Not on the stack: a write() may switch to another greenlet, which has its
+     * stack in the same place. */
+    Writing *writing = malloc(sizeof *writing);
+    if (writing == NULL || pthread_setspecific(writing_key, writing) != 0) {
+        free(writing);
         return;
     }
+    *writing = (Writing){.ledger = ledger};
+    writing->last = &writing->first;
     send(ledger, line, size);
-    writing.last = NULL;
-    while (writing.first != NULL) {
-        Later *later = writing.first;
-        writing.first = later->next;
+    writing->last = NULL;
+    while (writing->first != NULL) {
+        Later *later = writing->first;
+        writing->first = later->next;
         send(ledger, later->line, later->size);
         free(later);
     }
     pthread_setspecific(writing_key, NULL);
+    free(writing);
 }
 
 /* ---- beginning and ending a trace -------------------------------------------------- */
