@@ -230,3 +230,16 @@ def test_a_dtype_is_learnt_in_a_forked_child(fresh):
         """,
         options=("-W", "ignore"),
     )
+
+
+def test_equal_dtypes_that_look_different_are_not_taken_for_each_other():
+    """NumPy calls a dtype of np.record equal to one of np.void, and an aligned one to one that
+    happens to lie as if it were."""
+    fields = [("a", "i4"), ("b", "i4")]
+    plain, aligned = np.dtype(fields), np.dtype(fields, align=True)
+    record = np.dtype((np.record, fields))
+    assert plain == aligned == record
+    for dtype in (plain, record, aligned, plain, aligned, record):
+        found = pybuf.zeros(2, dtype).numpy().dtype
+        assert found.type is dtype.type
+        assert found.isalignedstruct == dtype.isalignedstruct

@@ -346,4 +346,29 @@ def test_a_title_s_hash_may_ask_for_an_array_too():
     arrays.append(b.numpy())
     assert [a.dtype.names for a in arrays] == [("a",)] * len(arrays)
     arrays.clear()
-    del b  # the cache of dtypes keeps the title, which leads here
+    b = None  # the cache of dtypes keeps the title, which leads here
+
+
+FIELDS = [("a", "i4"), ("b", "f8")]
+
+
+@each(
+    ("other", "look"),
+    [
+        (np.dtype((np.record, FIELDS)), lambda dtype: dtype.type),
+        (np.dtype(FIELDS, metadata={"made by": "somebody"}), lambda dtype: dtype.metadata),
+        (np.dtype(FIELDS, align=True), lambda dtype: dtype.isalignedstruct),
+    ],
+)
+@each("extents", [(), (2, 3)])
+def test_equal_dtypes_come_back_each_as_it_was_given(other, look, extents):
+    """NumPy's == leaves out what an array shows all the same."""
+    plain = np.dtype(
+        {"names": ["a", "b"], "formats": ["i4", "f8"], "offsets": [0, other.fields["b"][1]]}
+    )
+    assert plain == other
+    assert look(plain) != look(other)
+    for dtype in (plain, other, plain, other):
+        b = pybuf.zeros(2, np.dtype((dtype, extents)) if extents else dtype)
+        assert b.shape == (2, *extents)
+        assert look(b.numpy().dtype) == look(dtype)
