@@ -67,7 +67,7 @@ typedef struct {
     Py_ssize_t nbytes, exports;
     Element *element; /* owned */
     Site *made;       /* owned */
-    Py_ssize_t *shape; /* into the same block */
+    Py_ssize_t *shape, *strides; /* into the same block */
     int ndim;
     Source source;
     bool readonly, closed;
@@ -86,13 +86,13 @@ look(Ring *head, Py_ssize_t *count)
             dims += (size_t)b->ndim;
         }
     }
-    Seen *all = malloc(n * sizeof *all + dims * sizeof(Py_ssize_t) + 1);
+    Seen *all = malloc(n * sizeof *all + 2 * dims * sizeof(Py_ssize_t) + 1);
     *count = (Py_ssize_t)n;
     if (all == NULL) {
         return NULL;
     }
     Seen *seen = all;
-    Py_ssize_t *shape = (Py_ssize_t *)(all + n);
+    Py_ssize_t *next = (Py_ssize_t *)(all + n);
     for (Ring *p = head->next; p != head; p = p->next) {
         const Buffer *b = live_at(p);
         if (b == NULL) {
@@ -104,15 +104,17 @@ look(Ring *head, Py_ssize_t *count)
             .exports = b->views,
             .element = (Element *)Py_NewRef(OBJECT(b->element)),
             .made = site_share(history_made(b)),
-            .shape = shape,
+            .shape = next,
+            .strides = next + b->ndim,
             .ndim = b->ndim,
             .source = b->mem.source,
             .readonly = b->readonly,
             .closed = b->closed,
         };
-        for (int i = 0; i < b->ndim; i++) {
-            *shape++ = b->shape[i];
-        }
+        size_t size = (size_t)b->ndim * sizeof *next;
+        memcpy(next, b->shape, size);
+        memcpy(next + b->ndim, b->strides, size);
+        next += 2 * b->ndim;
     }
     return all;
 }
@@ -121,6 +123,7 @@ static PyStructSequence_Field live_fields[] = {
     {"address", "address of the item with all indices 0, an int"},
     {"nbytes", "bytes of the memory"},
     {"shape", "items along each axis, a tuple"},
+    {"strides", "bytes from one item to the next along each axis, a tuple"},
     {"format", "PEP 3118 format of one item"},
     {"source", "where the memory comes from: \"c\", \"go\" or \"foreign\""},
     {"exports", "views that are alive, of casts too, and will report their end"},
@@ -155,6 +158,7 @@ record_of(PyTypeObject *type, const Seen *seen)
         PyLong_FromVoidPtr(seen->address),
         PyLong_FromSsize_t(seen->nbytes),
         tuple_of_dims(seen->shape, seen->ndim),
+        tuple_of_dims(seen->strides, seen->ndim),
         PyUnicode_FromString(seen->element->format),
         PyUnicode_FromString(memory_source_name(seen->source)),
         PyLong_FromSsize_t(seen->exports),

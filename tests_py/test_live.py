@@ -31,6 +31,7 @@ def test_a_record_says_what_the_buffer_says():
     (record,) = found(b.address)
     assert record.nbytes == owner.nbytes == 48
     assert record.shape == owner.shape == (2, 3)
+    assert record.strides == owner.strides
     assert record.format == owner.format
     assert record.source == owner.source == "go"
     assert record.exports == 1
@@ -45,8 +46,8 @@ def test_a_record_shows_its_fields_and_cannot_be_changed():
     (record,) = found(b.address)
     text = repr(record)
     assert text.startswith("pybuf.LiveMemory(address=")
-    assert "nbytes=5, shape=(5,), format='B', source='c', exports=0" in text
-    assert len(record) == 9
+    assert "nbytes=5, shape=(5,), strides=(1,), format='B', source='c', exports=0" in text
+    assert len(record) == 10
     assert hash(record) == hash(tuple(record))
     with pytest.raises(AttributeError):
         record.nbytes = 3  # type: ignore[misc]
@@ -95,9 +96,9 @@ def test_memory_of_zero_bytes_and_wrapped_memory_are_listed():
     nothing = pybuf.wrap(0, 0, unowned=True)
     strided = pybuf.wrap(ADDRESS + 63, 32, "B", strides=-2, unowned=True)
     records = pybuf.live()[-2:]
-    assert [(r.nbytes, r.shape, r.source) for r in records] == [
-        (0, (0,), "foreign"),
-        (63, (32,), "foreign"),
+    assert [(r.nbytes, r.shape, r.strides, r.source) for r in records] == [
+        (0, (0,), (1,), "foreign"),
+        (63, (32,), (-2,), "foreign"),
     ]
     del nothing, strided
 

@@ -335,6 +335,7 @@ class LiveMemory(
         int,
         int,
         tuple[int, ...],
+        tuple[int, ...],
         str,
         Literal["c", "go", "foreign"],
         int,
@@ -347,6 +348,7 @@ class LiveMemory(
         "address",
         "nbytes",
         "shape",
+        "strides",
         "format",
         "source",
         "exports",
@@ -360,6 +362,8 @@ class LiveMemory(
     def nbytes(self) -> int: ...
     @property
     def shape(self) -> tuple[int, ...]: ...
+    @property
+    def strides(self) -> tuple[int, ...]: ...
     @property
     def format(self) -> str: ...
     @property
