@@ -19,7 +19,8 @@ import (
 // and two floats at 8.
 //
 // Errors: ErrValue for what is malformed and for records that [Record] would
-// not make; ErrType for types that are refused, with the field that has them.
+// not make; ErrType for types that are refused, with the field that has them;
+// ErrOverflow for items of more bytes than there are addresses.
 func ParseDescr(descr string) (Element, error) {
 	return answerOf(parseDescr(descr, nativeOrder))
 }

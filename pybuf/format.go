@@ -21,7 +21,9 @@ import (
 // Several items without braces, as struct packs them, are a record that ends
 // with its last item; one in braces is padded to its alignment where '@'
 // holds, as C does. Items with no name are called f0, f1, ... as NumPy calls
-// them. What a count of 0 does, and a lone "8x", is written at their code.
+// them. A count of 0 is an item of no bytes, which is no field without a name
+// and aligns what follows where C's rules hold. A lone "8x" is raw bytes, and
+// pads beside other items.
 //
 // The Format of the answer is the one to export, see [Element].
 //

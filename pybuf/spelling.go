@@ -27,8 +27,8 @@ func parseElement(spelling string, native byte) (Element, *Error) {
 	if _, _, _, ok := splitTypestr(spelling); ok {
 		return parseTypestr(spelling, native)
 	}
-	if strings.Contains(spelling, "T{") {
-		return e, err // nobody else writes that
+	if strings.ContainsAny(spelling, ":{") {
+		return e, err // nobody else writes names and records so
 	}
 	return Element{}, fail(ErrUnknown, "element type ", quote(spelling),
 		` is neither a PEP 3118 format nor a typestr; write "d" or "<f8"`)

@@ -16,7 +16,8 @@ import (
 //
 // Errors: ErrValue for what is malformed and for sizes that no type has;
 // ErrType for what is understood and refused: objects, times, bits, items of
-// no bytes, and long doubles in the order that is not the host's.
+// no bytes, and long doubles in the order that is not the host's; ErrOverflow
+// for items of more bytes than there are addresses.
 func ParseTypestr(typestr string) (Element, error) {
 	return answerOf(parseTypestr(typestr, nativeOrder))
 }

@@ -101,7 +101,7 @@ func TestCType_OthersAreUnknown(t *testing.T) {
 }
 
 func TestElementSpelling_MalformedRecordIsNotAskedOfOthers(t *testing.T) {
-	for _, spelling := range []string{"T{", "T{d:x", "<T{j}", "2T{d:a:d:a:}"} {
+	for _, spelling := range []string{"T{", "T{d:x", "<T{j}", "2T{d:a:d:a:}", "i:a:i:a:", "d:x", "i:"} {
 		_, err := pybuf.ParseElement(spelling)
 		requireKind(t, pybuf.ErrValue, err)
 		assert.Contains(t, err.Error(), "format ", spelling)
