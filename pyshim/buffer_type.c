@@ -40,8 +40,12 @@ static PyMethodDef buffer_methods[] = {
     {"tolist", buffer_tolist, METH_NOARGS,
      "tolist($self, /)\n--\n\n"
      "The items as nested lists, as memoryview.tolist() gives them."},
-    {"__enter__", buffer_enter, METH_NOARGS, NULL},
-    {"__exit__", buffer_exit, METH_VARARGS, NULL},
+    {"__enter__", buffer_enter, METH_NOARGS,
+     "__enter__($self, /)\n--\n\n"
+     "This Buffer, unless it is closed."},
+    {"__exit__", buffer_exit, METH_VARARGS,
+     "__exit__($self, /, *args)\n--\n\n"
+     "Closes, as close() does: views stay valid, and nothing is raised."},
     {"__sizeof__", buffer_sizeof, METH_NOARGS,
      "__sizeof__($self, /)\n--\n\n"
      "Bytes of this object, and of its memory where pybuf made it: of the\n"

@@ -46,27 +46,39 @@ PyMethodDef module_functions[] = {
     {"empty", FAST(pybuf_empty),
      "empty($module, /, shape, dtype='B', *, order='C', align=64, "
      "source='c')\n--\n\n"
-     "New memory that is not initialised, as a Buffer."},
+     "New memory that is not initialised, as a Buffer. Arguments as zeros()\n"
+     "has them."},
     {"zeros", FAST(pybuf_zeros),
      "zeros($module, /, shape, dtype='B', *, order='C', align=64, "
      "source='c')\n--\n\n"
      "New memory of zeros, as a Buffer. Pages are zeroed by the system when\n"
-     "they are first used."},
+     "they are first used.\n\n"
+     "shape: an int or a sequence of ints, the items along each axis.\n"
+     "dtype: a PEP 3118 format (\"d\", \"T{i:id:d:price:}\"), a typestr\n"
+     "(\"<f8\"), a ctypes type, or anything that numpy.dtype() takes.\n"
+     "order: \"C\", the last index moves fastest, or \"F\", the first one does.\n"
+     "align: a power of two, of which the address is a multiple.\n"
+     "source: \"c\", C's allocator, or \"go\", the heap of Go's runtime."},
     {"copy", FAST(pybuf_copy),
      "copy($module, /, obj, *, order='C', align=64, source='c')\n--\n\n"
      "New memory with a contiguous copy of what any exporter of the buffer\n"
-     "protocol holds, indirect memory included."},
+     "protocol holds, indirect memory included. Writable, in C order unless\n"
+     "order says otherwise. Arguments as zeros() has them."},
     {"wrap", FAST(pybuf_wrap),
      "wrap($module, /, address, shape=None, dtype=None, *, strides=None, "
      "suboffsets=None, readonly=False, owner=None, release=None, "
      "unowned=False, nbytes=None, offset=0)\n--\n\n"
      "Memory that somebody else made, as a Buffer, not copied.\n\n"
-     "address: an int, a ctypes pointer or array, a cffi pointer or array,\n"
-     "or a capsule: where the item with all indices 0 lies. With nbytes the\n"
-     "block is [address, address + nbytes), that item lies at\n"
-     "address + offset, and the layout must fit.\n"
+     "address: an int, a ctypes pointer, array, structure or union, a cffi\n"
+     "pointer or array, or a capsule: where the item with all indices 0\n"
+     "lies. With nbytes the block is [address, address + nbytes), that item\n"
+     "lies at address + offset, and the layout must fit.\n"
      "shape, dtype: may be left out for a ctypes or cffi array; else dtype\n"
      "is \"B\" if left out.\n"
+     "strides: bytes from one item to the next along each axis, any numbers;\n"
+     "without them items lie in C order. suboffsets: for each axis the bytes\n"
+     "to add to the pointer that is read there, negative where none is.\n"
+     "readonly: writers are refused at every door.\n"
      "owner: an object to keep alive. release: called once when the last\n"
      "view is gone; a callable that gets the address, a pair\n"
      "(function pointer, arg) for void f(void *data, size_t nbytes,\n"
