@@ -416,7 +416,11 @@ close_impl(Buffer *b, bool strict)
                          "close(strict=True): %zd view%s of this Buffer "
                          "still live%s; nothing was changed%s",
                          b->exports, b->exports == 1 ? "" : "s",
-                         b->exports == 1 ? "s" : "", where);
+                         b->exports == 1 ? "s" : "",
+                         where[0] != '\0'
+                             ? where
+                             : "; where a pybuf.trace() is on, this names "
+                               "those who took them");
             return NULL;
         }
         b->closed = true;
