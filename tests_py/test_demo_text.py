@@ -300,3 +300,11 @@ def test_importing_pybuf_loads_nothing_of_the_demo(tmp_path: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert not {"ctypes", "numpy", "argparse", "pybuf._demo"} & set(done.stdout.split())
+
+
+def test_the_report_says_the_limits(piped: Piped) -> None:
+    said = piped().stdout
+    assert "dimensions: 64\n" in said
+    assert "alignment: 1,073,741,824 bytes\n" in said
+    assert "records: 64 inside of one another\n" in said
+    assert "address space of this process: " in said

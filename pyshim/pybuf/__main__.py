@@ -56,7 +56,12 @@ def report() -> int:
     out.item("settings", _setting("PYBUF_TRACE", "1 or a file: a line for each event"))
     out.item("", _setting("PYBUF_LEAKS", "1: at the end, what is still alive"))
     broken = 0
-    for title, attempts in (("sources", SOURCES), ("doors", DOORS), ("process", PROCESS)):
+    for title, attempts in (
+        ("sources", SOURCES),
+        ("doors", DOORS),
+        ("process", PROCESS),
+        ("limits", LIMITS),
+    ):
         head = title
         for name, attempt in attempts:
             try:
@@ -173,6 +178,36 @@ def _fork() -> str:
     return answer
 
 
+def _most(allowed: Callable[[int], object], last: int) -> int:
+    """Return the largest number up to `last` that is not refused, from 1 on."""
+    for n in range(1, last + 1):
+        try:
+            allowed(n)
+        except (ValueError, TypeError):
+            return n - 1
+    return last
+
+
+def _dimensions() -> str:
+    return f"{_most(lambda n: pybuf.Layout((1,) * n), 256)}"
+
+
+def _alignment() -> str:
+    return f"{2 ** _most(lambda n: pybuf.empty(0, align=2**n), 62):,} bytes"
+
+
+def _nesting() -> str:
+    deepest = _most(lambda n: pybuf.Layout(1, "T{" * n + "b" + "}" * n), 256)
+    return f"{deepest} inside of one another"
+
+
+def _addresses() -> str:
+    import resource  # noqa: PLC0415 - only here
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return "no limit is set" if soft == resource.RLIM_INFINITY else f"{soft:,} bytes"
+
+
 Attempt = tuple[str, Callable[[], str]]
 
 SOURCES: tuple[Attempt, ...] = (
@@ -188,6 +223,12 @@ DOORS: tuple[Attempt, ...] = (
     ("pickle 5", _door_pickle),
 )
 PROCESS: tuple[Attempt, ...] = (("Go in a forked child", _fork),)
+LIMITS: tuple[Attempt, ...] = (
+    ("dimensions", _dimensions),
+    ("alignment", _alignment),
+    ("records", _nesting),
+    ("address space of this process", _addresses),
+)
 
 
 if __name__ == "__main__":
