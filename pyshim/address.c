@@ -273,6 +273,22 @@ address_of(State *st, PyObject *obj, const char *what, void **out,
                   what);
 }
 
+int
+address_block(State *st, PyObject *obj, AddressForm form, Py_ssize_t *size)
+{
+    *size = -1;
+    if (form != FROM_CTYPES || !is_a(obj, st->foreign.ctypes_array)) {
+        return 0;
+    }
+    Py_buffer view;
+    if (PyObject_GetBuffer(obj, &view, PyBUF_FORMAT | PyBUF_ND) < 0) {
+        return -1;
+    }
+    *size = view.len;
+    PyBuffer_Release(&view);
+    return 0;
+}
+
 /* ---- arrays that know their shape ---------------------------------------- */
 
 int

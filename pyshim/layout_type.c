@@ -143,14 +143,16 @@ layout_wrap(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     PyObject *arg[L_COUNT];
     void *start;
     AddressForm form;
+    Py_ssize_t known;
     bool readonly = false;
     if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
         address_of(st, arg[L_ADDRESS], "address", &start, &form) < 0 ||
+        address_block(st, arg[L_ADDRESS], form, &known) < 0 ||
         args_bool(arg[L_READONLY], &readonly) < 0) {
         return NULL;
     }
     return (PyObject *)wrap_buffer(st, arg + L_HOW, lo->element, &lo->layout,
-                                   start, readonly);
+                                   start, known, readonly);
 }
 
 /* ---- what it says of itself --------------------------------------------------- */

@@ -656,6 +656,10 @@ typedef enum { FROM_INT, FROM_CAPSULE, FROM_CTYPES, FROM_CFFI } AddressForm;
 /* The address that obj means. `what` names the argument in errors. */
 int address_of(State *st, PyObject *obj, const char *what, void **out,
                AddressForm *form);
+/* The bytes of a ctypes array, which is the block itself. -1 for any other
+ * object: a structure may be the beginning of something longer. */
+int address_block(State *st, PyObject *obj, AddressForm form,
+                  Py_ssize_t *size);
 /* Whether a type is one of ctypes; -1 with an exception. */
 int address_is_ctypes(State *st, PyTypeObject *type);
 /* Shape and item size of a ctypes or cffi array, and its element type where e
@@ -730,10 +734,12 @@ typedef enum {
 } WrapArg;
 #define WRAP_NAMES "owner", "release", "unowned", "nbytes", "offset"
 
-/* A Buffer over the memory of a layout at `start`. If it fails the memory is
+/* A Buffer over the memory of a layout at `start`, of which `known` bytes are
+ * there; -1: nobody says. If it fails the memory is
  * still the caller's. */
 Buffer *wrap_buffer(State *st, PyObject *const *arg, Element *e,
-                    const Layout *l, void *start, bool readonly);
+                    const Layout *l, void *start, Py_ssize_t known,
+                    bool readonly);
 
 /* ---- layout_type.c: the type Layout ---------------------------------------- */
 

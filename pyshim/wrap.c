@@ -112,12 +112,15 @@ wrap_layout(PyObject **arg, Element **e, Layout *l)
                    : layout_contiguous(l, (*e)->itemsize, 'C');
 }
 
-/* Where the items lie: [start, start + size) if the block is bounded. */
+/* Where the items lie: in [start, start + nbytes) if that is given, else in
+ * [start, start + known) if the object at `start` shows its own size. */
 static int
-wrap_place(PyObject *const *arg, const Layout *l, char *start, Memory *mem)
+wrap_place(PyObject *const *arg, const Layout *l, char *start,
+           Py_ssize_t known, Memory *mem)
 {
     Py_ssize_t size = -1, offset = 0;
-    if (given(arg[WRAP_NBYTES]) && args_ssize(arg[WRAP_NBYTES], "nbytes", &size) < 0) {
+    if (given(arg[WRAP_NBYTES]) &&
+        args_ssize(arg[WRAP_NBYTES], "nbytes", &size) < 0) {
         return -1;
     }
     if (given(arg[WRAP_OFFSET]) &&
@@ -136,14 +139,20 @@ wrap_place(PyObject *const *arg, const Layout *l, char *start, Memory *mem)
     Py_ssize_t first, last;
     bool fits = !__builtin_add_overflow(offset, l->low, &first) &&
                 !__builtin_add_overflow(offset, l->high, &last);
-    if (fits && size >= 0) {
-        fits = first >= 0 && last <= size;
+    Py_ssize_t bound = size >= 0 ? size : known;
+    if (fits && bound >= 0) {
+        fits = first >= 0 && last <= bound;
     }
     if (!fits) {
         PyErr_Format(PyExc_ValueError,
                      "wrap(): the layout uses bytes %zd to %zd from its first "
-                     "item, which lies at offset %zd; the block has %zd bytes",
-                     l->low, l->high, offset, mem->block_size);
+                     "item, which lies at offset %zd; the block has %zd bytes%s",
+                     l->low, l->high, offset,
+                     bound >= 0 ? bound : mem->block_size,
+                     bound >= 0 && size < 0
+                         ? ", as its ctypes type says: give nbytes= if there "
+                           "are more"
+                         : "");
         return -1;
     }
     if (start == NULL && (!none || size > 0)) {
@@ -208,7 +217,7 @@ wrap_owner(State *st, PyObject *const *arg, Memory *mem)
 
 Buffer *
 wrap_buffer(State *st, PyObject *const *arg, Element *e, const Layout *l,
-            void *start, bool readonly)
+            void *start, Py_ssize_t known, bool readonly)
 {
     Buffer *b = buffer_blank(st);
     if (b == NULL) {
@@ -217,7 +226,7 @@ wrap_buffer(State *st, PyObject *const *arg, Element *e, const Layout *l,
     Memory *mem = &b->mem;
     mem->align = 0;
     mem->source = SOURCE_FOREIGN;
-    if (wrap_place(arg, l, start, mem) < 0 || wrap_owner(st, arg, mem) < 0 ||
+    if (wrap_place(arg, l, start, known, mem) < 0 || wrap_owner(st, arg, mem) < 0 ||
         buffer_fill(st, b, e, l, readonly) < 0) {
         mem->release = RELEASE_GONE; /* nothing was taken */
         Py_CLEAR(mem->callback);
@@ -243,18 +252,20 @@ pybuf_wrap(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     PyObject *arg[W_COUNT];
     void *start;
     AddressForm form;
+    Py_ssize_t known;
     Element *e;
     Layout layout;
     bool readonly = false;
     if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
         address_of(st, arg[W_ADDRESS], "address", &start, &form) < 0 ||
+        address_block(st, arg[W_ADDRESS], form, &known) < 0 ||
         args_bool(arg[W_READONLY], &readonly) < 0 ||
         wrap_what(st, arg, &layout, &e) < 0) {
         return NULL;
     }
     Buffer *b = NULL;
     if (wrap_layout(arg, &e, &layout) == 0) {
-        b = wrap_buffer(st, arg + W_HOW, e, &layout, start, readonly);
+        b = wrap_buffer(st, arg + W_HOW, e, &layout, start, known, readonly);
     }
     Py_DECREF(OBJECT(e));
     return (PyObject *)b;

@@ -365,3 +365,31 @@ def test_blocks_of_malloc_are_wrapped_and_freed_in_a_loop():
         assert not any(b)
     del b
     gc.collect()
+
+
+@pytest.mark.parametrize(
+    "make", [pybuf.wrap, lambda a, n, t, **k: pybuf.Layout(n, t).wrap(a, **k)]
+)
+def test_a_ctypes_array_is_no_longer_than_it_is(make):
+    array = (ctypes.c_int * 3)(1, 2, 3)
+    assert make(array, 3, "i", owner=array).tolist() == [1, 2, 3]
+    assert make(array, 12, "B", owner=array).nbytes == 12
+    assert make(array, 1, "i", owner=array, offset=8).tolist() == [3]
+    for shape, dtype, offset in ((4, "i", 0), (3, "d", 0), (3, "i", 4), (1, "i", -4)):
+        with pytest.raises(ValueError, match="the block has 12 bytes, as its ctypes type says"):
+            make(array, shape, dtype, owner=array, offset=offset)
+
+
+def test_nbytes_says_that_there_is_more_behind_a_ctypes_array():
+    memory = (ctypes.c_int * 4)(1, 2, 3, 4)
+    first = (ctypes.c_int * 1).from_buffer(memory)
+    assert pybuf.wrap(first, 4, "i", owner=memory, nbytes=16).tolist() == [1, 2, 3, 4]
+    with pytest.raises(ValueError, match="give nbytes= if there are more"):
+        pybuf.wrap(first, 4, "i", owner=memory)
+
+
+def test_a_ctypes_array_is_not_left_by_strides_that_turn():
+    array = (ctypes.c_int * 3)(1, 2, 3)
+    with pytest.raises(ValueError, match="uses bytes -8 to 4"):
+        pybuf.wrap(array, 3, "i", strides=-4, owner=array)
+    assert pybuf.wrap(array, 3, "i", strides=-4, owner=array, offset=8).tolist() == [3, 2, 1]
