@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"strconv"
-	"strings"
 	"unsafe"
 
 	"github.com/pybuf/pybuf-go/pybuf"
@@ -72,7 +71,7 @@ func getText(p *C.char, n C.int64_t) (string, error) {
 func putElement(out *C.pybuf_element, e pybuf.Element) {
 	var extents []int
 	out.structured = 0
-	if strings.HasPrefix(e.Typestr, "|V") {
+	if e.Compound() {
 		extents, e = e.SubArray()
 		if e.Fields() != nil {
 			out.structured = 1

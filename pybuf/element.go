@@ -1,5 +1,7 @@
 package pybuf
 
+import "strings"
+
 // DLPackNone is the DLPack code of an element type that DLPack cannot carry.
 const DLPackNone = 255
 
@@ -36,6 +38,12 @@ type Element struct {
 	// bools (bits there, bytes here), complex numbers, long doubles, strings,
 	// records, and any byte order but the host's.
 	Arrow string
+}
+
+// Compound tells whether the type is a record or a sub-array, made of others:
+// Typestr says the size of those, and no more.
+func (e Element) Compound() bool {
+	return strings.HasPrefix(e.Format, "(") || strings.HasSuffix(e.Format, "}")
 }
 
 // A Field is one field of a record.

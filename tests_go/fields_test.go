@@ -177,3 +177,16 @@ func TestDescr_RefusalsNameTheFieldWithItsPath(t *testing.T) {
 	requireKind(t, pybuf.ErrValue, err)
 	assert.Contains(t, err.Error(), `field "y" lies at byte 2`)
 }
+
+func TestCompound_IsWhatIsMadeOfOthers(t *testing.T) {
+	for format, compound := range map[string]bool{
+		"d": false, ">d": false, "5s": false, "8x": false, "3w": false, "g": false, "(2)d": true, "3d": true,
+		"T{d:a:}": true, "(2)T{d:a:}": true, "T{8x}": true, "dd": true,
+	} {
+		e, err := pybuf.ParseFormat(format)
+		require.NoError(t, err, format)
+		assert.Equal(t, compound, e.Compound(), format)
+		extents, _ := e.SubArray()
+		assert.Equal(t, compound, extents != nil || e.Fields() != nil, format)
+	}
+}
