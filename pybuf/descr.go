@@ -88,15 +88,7 @@ func (p *descrParser) subArray() (*item, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	it.dims = append(extents, it.dims...)
-	if len(it.dims) > MaxNDim {
-		return nil, fail(ErrValue, "a sub-array of ", strconv.Itoa(len(it.dims)), " extents; a buffer has at most ",
-			strconv.Itoa(MaxNDim))
-	}
-	if it.bytes() < 0 {
-		return nil, fail(ErrOverflow, "a sub-array ", tuple(it.dims), " of more than ", maxInt, " bytes")
-	}
-	return it, nil
+	return it, it.repeat(extents)
 }
 
 func (p *descrParser) record() (*item, *Error) {

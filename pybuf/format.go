@@ -349,15 +349,14 @@ func (p *formatParser) counted(start int, extents []int, count int) (e spelledIt
 		extents = append(extents, count)
 		e.none = count == 0
 	}
-	if len(extents) > MaxNDim {
-		return e, fail(ErrValue, "format ", quote(p.text), " has a sub-array of ", strconv.Itoa(len(extents)),
-			" extents; a buffer has at most ", strconv.Itoa(MaxNDim))
-	}
-	e.dims = extents
-	if e.bytes() < 0 {
+	switch err := e.repeat(extents); {
+	case err == nil:
+		return e, nil
+	case err.Kind == ErrOverflow:
 		return e, p.tooLong()
+	default:
+		return e, fail(err.Kind, "format ", quote(p.text), " has ", err.Text)
 	}
-	return e, nil
 }
 
 // letter reads the letter of a type, or braces.

@@ -21,7 +21,8 @@ import (
 // pointers in it (strings, slices, maps, pointers, interfaces, channels,
 // functions; not exported ones too, for whoever sees the bytes sees them), for
 // structs that show no field, and for types of no bytes; ErrValue for names
-// that a format cannot hold and for a name that comes twice.
+// that a format cannot hold, for a name that comes twice, and for arrays inside
+// of more arrays than a buffer has dimensions.
 func ElementOf[T any]() (Element, error) {
 	return ElementOfType(reflect.TypeFor[T]())
 }
@@ -66,10 +67,13 @@ func (r *goTypeReader) item(t reflect.Type) (*item, *Error) {
 	switch t.Kind() {
 	case reflect.Array:
 		it, err := r.item(t.Elem())
-		if err == nil {
-			it.dims = append([]int{t.Len()}, it.dims...)
+		if err != nil {
+			return nil, err
 		}
-		return it, err
+		if err := it.repeat([]int{t.Len()}); err != nil {
+			return nil, fail(err.Kind, "Go type ", quote(r.top.String()), " has ", err.Text)
+		}
+		return it, nil
 	case reflect.Struct:
 		return r.record(t)
 	}

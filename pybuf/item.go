@@ -70,6 +70,20 @@ func (it *item) bytes() int {
 	return -1
 }
 
+// repeat makes the item a sub-array of what it is. Every reader comes here: what
+// a sub-array may be is said once.
+func (it *item) repeat(extents []int) *Error {
+	it.dims = append(extents, it.dims...)
+	if len(it.dims) > MaxNDim {
+		return fail(ErrValue, "a sub-array of ", strconv.Itoa(len(it.dims)), " extents; a buffer has at most ",
+			strconv.Itoa(MaxNDim))
+	}
+	if it.bytes() < 0 {
+		return fail(ErrOverflow, "a sub-array ", tuple(it.dims), " of more than ", maxInt, " bytes")
+	}
+	return nil
+}
+
 // used is the bytes of a record up to the end of its last field.
 func (it *item) used() int {
 	if len(it.fields) == 0 {

@@ -166,6 +166,20 @@ func TestElementOf_NamesThatNoFormatHoldsAreRefused(t *testing.T) {
 	assert.ErrorContains(t, err, "two fields")
 }
 
+func TestElementOf_ArraysInsideOfMoreThanABufferHasAreRefused(t *testing.T) {
+	typ := reflect.TypeFor[int8]()
+	for range pybuf.MaxNDim {
+		typ = reflect.ArrayOf(1, typ)
+	}
+	e, err := pybuf.ElementOfType(typ)
+	require.NoError(t, err)
+	extents, _ := e.SubArray()
+	assert.Len(t, extents, pybuf.MaxNDim)
+	_, err = pybuf.ElementOfType(reflect.ArrayOf(1, typ))
+	requireKind(t, pybuf.ErrValue, err)
+	assert.ErrorContains(t, err, "has a sub-array of 65 extents; a buffer has at most 64")
+}
+
 func TestElementOf_NoTypeIsRefused(t *testing.T) {
 	_, err := pybuf.ElementOfType(nil)
 	requireKind(t, pybuf.ErrType, err)
