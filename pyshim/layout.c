@@ -5,6 +5,8 @@
  * words, by Go. A test holds the two equal. */
 #include "shim.h"
 
+#include <string.h>
+
 #define ERROR_CAP 1024
 
 /* The product over a contiguous layout without the checks' sentences.
@@ -53,14 +55,17 @@ layout_element(Layout *l, Element **e, bool strided)
                      outer, inner, PYBUF_MAX_NDIM);
         return -1;
     }
+    Layout packed = {.ndim = inner};
+    memcpy(packed.shape, (*e)->extents, (size_t)inner * sizeof packed.shape[0]);
+    if (layout_contiguous(&packed, base->itemsize, 'C') < 0) {
+        return -1;
+    }
     l->ndim = outer + inner;
-    Py_ssize_t step = base->itemsize;
-    for (int i = l->ndim - 1; i >= outer; i--) {
-        l->shape[i] = (*e)->extents[i - outer];
+    for (int i = 0; i < inner; i++) {
+        l->shape[outer + i] = packed.shape[i];
         if (strided) {
-            l->strides[i] = step;
-            step *= l->shape[i] > 0 ? l->shape[i] : 1;
-            l->suboffsets[i] = -1;
+            l->strides[outer + i] = packed.strides[i];
+            l->suboffsets[outer + i] = -1;
         }
     }
     Py_INCREF(OBJECT(base));
