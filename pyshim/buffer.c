@@ -1,7 +1,6 @@
 /* buffer.c: the Buffer as an object: how it is made, lent, closed and ended. */
 #include "shim.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 /* ---- making ---------------------------------------------------------------- */
@@ -223,39 +222,22 @@ typedef struct {
     const Ledger *ledger;
 } Nest;
 
-/* Not thread-local in C's sense: of that a library that starts Go again in a
- * child of a child of a child... has too little. */
-static pthread_key_t nest_key;
-static int nest_key_failed;
-
-static void
-make_nest_key(void)
-{
-    nest_key_failed = pthread_key_create(&nest_key, free);
-}
+static ThreadKey nests;
 
 int
 buffer_prepare(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_nest_key);
-    if (nest_key_failed != 0) {
-        PyErr_SetString(PyExc_ImportError,
-                        "pybuf cannot be imported: the C library has no key "
-                        "for thread-specific data left");
-        return -1;
-    }
-    return 0;
+    return thread_key_make(&nests, free);
 }
 
 /* The nest of this thread; NULL if there is no memory for one. */
 static Nest *
 nest_here(void)
 {
-    Nest *nest = pthread_getspecific(nest_key);
+    Nest *nest = pthread_getspecific(nests.key);
     if (nest == NULL) {
         nest = calloc(1, sizeof *nest);
-        if (pthread_setspecific(nest_key, nest) != 0) {
+        if (pthread_setspecific(nests.key, nest) != 0) {
             free(nest);
             nest = NULL;
         }

@@ -169,17 +169,6 @@ know_numpy(State *st)
     return 0;
 }
 
-static PyObject *
-by_protocol(PyObject *self)
-{
-    PyObject *numpy = PyImport_ImportModule("numpy");
-    PyObject *array =
-        numpy == NULL ? NULL
-                      : PyObject_CallMethod(numpy, "asarray", "(O)", self);
-    Py_XDECREF(numpy);
-    return array;
-}
-
 static int
 judge(Buffer *b)
 {
@@ -228,7 +217,7 @@ door_numpy(PyObject *self, PyObject *Py_UNUSED(unused))
         return NULL;
     }
     if (st->numpy_unknown) {
-        return by_protocol(self);
+        return numpy_asarray(st, self);
     }
     PyObject *descr = element_descr(st, b->element);
     /* Judged again: NumPy's import runs what it likes, and other threads. */

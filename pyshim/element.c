@@ -333,11 +333,22 @@ element_remember(State *st, PyObject *dict, PyObject *key, Element *e)
 }
 
 Element *
-element_ask(State *st, PyObject *spelling, int how)
+element_ask(State *st, PyObject *key, PyObject *spelling, int how,
+            Py_ssize_t itemsize)
 {
+    PyObject *cache = st->readings[how];
+    Element *e = key == NULL ? NULL : element_cached(cache, key);
+    if (e != NULL || PyErr_Occurred()) {
+        return e;
+    }
     Py_ssize_t len;
     const char *text = PyUnicode_AsUTF8AndSize(spelling, &len);
-    return text == NULL ? NULL : ask(st, text, len, how, 0, NULL);
+    e = text == NULL ? NULL : ask(st, text, len, how, itemsize, NULL);
+    if (e != NULL && key != NULL &&
+        element_remember(st, cache, key, e) < 0) {
+        Py_CLEAR(e);
+    }
+    return e;
 }
 
 /* The spelling that was asked for last, which in a loop is the next one too:
@@ -416,19 +427,10 @@ element_from_dtype(State *st, PyObject *dtype)
 static Element *
 from_exporter(State *st, PyObject *format, Py_ssize_t itemsize)
 {
-    PyObject *cache = st->readings[PYBUF_FORMAT];
     PyObject *key = Py_BuildValue("(On)", format, itemsize);
-    Element *e = key == NULL ? NULL : element_cached(cache, key);
-    if (e == NULL && !PyErr_Occurred()) {
-        Py_ssize_t len;
-        const char *text = PyUnicode_AsUTF8AndSize(format, &len);
-        e = text == NULL
-                ? NULL
-                : ask(st, text, len, PYBUF_FORMAT, itemsize, NULL);
-        if (e != NULL && element_remember(st, cache, key, e) < 0) {
-            Py_CLEAR(e);
-        }
-    }
+    Element *e = key == NULL ? NULL
+                             : element_ask(st, key, format, PYBUF_FORMAT,
+                                           itemsize);
     Py_XDECREF(key);
     return e;
 }

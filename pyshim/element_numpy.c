@@ -48,9 +48,7 @@ refuse_dtype(PyObject *spec)
            "dtype={} is no element type; numpy.dtype() says: %.200s",
            text == NULL ? "nothing" : text);
     Py_XDECREF(why);
-    Py_XDECREF(theirs.type);
-    Py_XDECREF(theirs.value);
-    Py_XDECREF(theirs.traceback);
+    pending_drop(theirs);
 }
 
 /* The dtype that NumPy makes of what the user gave. Owned. */
@@ -155,7 +153,8 @@ structure_of(State *st, PyObject *dtype)
         describe == NULL ? NULL
                          : PyObject_CallFunctionObjArgs(describe, dtype, NULL);
     Element *e =
-        descr == NULL ? NULL : element_ask(st, descr, PYBUF_DESCR);
+        descr == NULL ? NULL
+                      : element_ask(st, NULL, descr, PYBUF_DESCR, 0);
     Py_XDECREF(descr);
     if (e != NULL && keep_descr(e, dtype) < 0) {
         Py_CLEAR(e);
@@ -249,9 +248,7 @@ element_explain(State *st, PyObject *obj)
         pending_restore(theirs); /* the type is not what is wrong */
         return;
     }
-    Py_XDECREF(theirs.type);
-    Py_XDECREF(theirs.value);
-    Py_XDECREF(theirs.traceback);
+    pending_drop(theirs);
 }
 
 Element *
@@ -268,14 +265,7 @@ element_from_ctypes(State *st, PyObject *type, bool items)
         return NULL;
     }
     /* Kept under what is said of the type, which does not keep it alive. */
-    PyObject *cache = st->readings[PYBUF_DESCR];
-    Element *e = element_cached(cache, descr);
-    if (e == NULL && !PyErr_Occurred()) {
-        e = element_ask(st, descr, PYBUF_DESCR);
-        if (e != NULL && element_remember(st, cache, descr, e) < 0) {
-            Py_CLEAR(e);
-        }
-    }
+    Element *e = element_ask(st, descr, descr, PYBUF_DESCR, 0);
     Py_DECREF(descr);
     return e;
 }
@@ -332,16 +322,21 @@ element_of_exporter(State *st, PyObject *obj, const char *format,
     return judged ? e : element_from_format(st, format, itemsize);
 }
 
+PyObject *
+numpy_asarray(State *st, PyObject *obj)
+{
+    PyObject *asarray =
+        import_once(&st->numpy_asarray, "numpy", "asarray");
+    return asarray == NULL
+               ? NULL
+               : PyObject_CallFunctionObjArgs(asarray, obj, NULL);
+}
+
 /* NumPy's own reading of the format of a record: of no items, so it looks at
  * no memory. Owned. */
 static PyObject *
 dtype_by_protocol(State *st, Element *e)
 {
-    PyObject *asarray =
-        import_once(&st->numpy_asarray, "numpy", "asarray");
-    if (asarray == NULL) {
-        return NULL;
-    }
     Layout none = {.ndim = 1, .shape = {0}};
     Memory nowhere = {.data = memory_nowhere(),
                       .block = memory_nowhere(),
@@ -351,8 +346,7 @@ dtype_by_protocol(State *st, Element *e)
         return NULL;
     }
     PyObject *b = (PyObject *)buffer_new(st, e, &none, &nowhere, true);
-    PyObject *array =
-        b == NULL ? NULL : PyObject_CallFunctionObjArgs(asarray, b, NULL);
+    PyObject *array = b == NULL ? NULL : numpy_asarray(st, b);
     PyObject *dtype =
         array == NULL ? NULL : PyObject_GetAttrString(array, "dtype");
     Py_XDECREF(array);

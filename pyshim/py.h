@@ -40,6 +40,14 @@ pending_restore(Pending p)
 
 #pragma GCC diagnostic pop
 
+static inline void
+pending_drop(Pending p)
+{
+    Py_XDECREF(p.type);
+    Py_XDECREF(p.value);
+    Py_XDECREF(p.traceback);
+}
+
 /* The limited API's functions take nothing but PyObject *. */
 #define OBJECT(x) ((PyObject *)(x))
 

@@ -10,6 +10,7 @@
 
 #include "py.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -157,6 +158,18 @@ int32_t go_version(pybuf_text *out, pybuf_text *err);
 /* Sets the exception for an error of Go's. Returns NULL. */
 PyObject *go_raise(int32_t kind, const pybuf_text *err);
 
+/* ---- thread_key.c ------------------------------------------------------- */
+
+/* A key of pthread_setspecific(), in zeroed memory before it is made. */
+typedef struct {
+    pthread_key_t key;
+    bool made;
+} ThreadKey;
+
+/* Makes the key, once for each process; `end` gets what a thread leaves.
+ * ImportError if the C library has none left. */
+int thread_key_make(ThreadKey *key, void (*end)(void *));
+
 /* ---- refuse.c ----------------------------------------------------------- */
 
 /* Sets an exception about `obj`, which stands in the sentence where its format
@@ -227,8 +240,10 @@ Element *element_default(State *st);
  * where there is none; what is too long is not kept. */
 Element *element_cached(PyObject *dict, PyObject *key);
 int element_remember(State *st, PyObject *dict, PyObject *key, Element *e);
-/* A spelling, not cached, that is read in the manner `how`. Owned. */
-Element *element_ask(State *st, PyObject *spelling, int how);
+/* A spelling that is read in the manner `how`, and kept under `key`, where it is
+ * looked for first; NULL: not kept. itemsize as Go takes it. Owned. */
+Element *element_ask(State *st, PyObject *key, PyObject *spelling, int how,
+                     Py_ssize_t itemsize);
 /* The same type once more, to be given a descr of its own. Owned. */
 Element *element_twin(State *st, const Element *e);
 /* How a pickle spells the element: dtype= reads it back. Borrowed. */
@@ -249,6 +264,8 @@ Element *element_from_ctypes(State *st, PyObject *type, bool items);
  * ctypes leave out pads, the fields of a base, bit fields and unions. Owned. */
 Element *element_of_exporter(State *st, PyObject *obj, const char *format,
                              Py_ssize_t itemsize);
+/* numpy.asarray(obj); imports NumPy. Owned. */
+PyObject *numpy_asarray(State *st, PyObject *obj);
 /* NumPy's dtype of an element; imports NumPy. Owned: the element may get
  * another one, see is_renamed. */
 PyObject *element_descr(State *st, Element *e);

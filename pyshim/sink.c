@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,29 +205,13 @@ typedef struct {
     Later *first, **last; /* last is NULL while these are written */
 } Writing;
 
-/* This thread's, or NULL. Not thread-local in C's sense, of which there is too
- * little: see buffer.c. */
-static pthread_key_t writing_key;
-static int writing_key_failed;
-
-static void
-make_key(void)
-{
-    writing_key_failed = pthread_key_create(&writing_key, NULL);
-}
+/* This thread's, or NULL. */
+static ThreadKey writings;
 
 int
 trace_prepare(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, make_key);
-    if (writing_key_failed != 0) {
-        PyErr_SetString(PyExc_ImportError,
-                        "pybuf cannot be imported: the C library has no key "
-                        "for thread-specific data left");
-        return -1;
-    }
-    return 0;
+    return thread_key_make(&writings, NULL);
 }
 
 static void
@@ -256,7 +239,7 @@ trace_tell(const Ledger *ledger, const char *format, ...)
         size = sizeof line - 1;
         line[size - 1] = '\n';
     }
-    Writing *outer = pthread_getspecific(writing_key);
+    Writing *outer = pthread_getspecific(writings.key);
     if (outer != NULL) {
         /* A write() may enter another interpreter, whose files are not for
          * this one to call. */
@@ -268,7 +251,7 @@ trace_tell(const Ledger *ledger, const char *format, ...)
     /* Not on the stack: a write() may switch to another greenlet, which has its
      * stack in the same place. */
     Writing *writing = malloc(sizeof *writing);
-    if (writing == NULL || pthread_setspecific(writing_key, writing) != 0) {
+    if (writing == NULL || pthread_setspecific(writings.key, writing) != 0) {
         free(writing);
         return;
     }
@@ -282,7 +265,7 @@ trace_tell(const Ledger *ledger, const char *format, ...)
         send(ledger, later->line, later->size);
         free(later);
     }
-    pthread_setspecific(writing_key, NULL);
+    pthread_setspecific(writings.key, NULL);
     free(writing);
 }
 
