@@ -24,22 +24,15 @@
 
 #include <stdint.h>
 
-#define PYBUF_ABI 3
+#include "pybuf.h"
 
-/* The most dimensions of a layout: PyBUF_MAX_NDIM of CPython. */
-#define PYBUF_MAX_NDIM 64
+#define PYBUF_ABI 4
 
-/* Kinds of errors. The shim has one Python exception for each. */
+/* What a call returns besides the kinds of errors of pybuf.h. The shim has one
+ * Python exception for each kind. */
 enum {
-    PYBUF_OK = 0,
-    PYBUF_EVALUE = 1,    /* a value that cannot be: ValueError */
-    PYBUF_ETYPE = 2,     /* something of the wrong sort: TypeError */
-    PYBUF_EOVERFLOW = 3, /* a number too large for what it counts: OverflowError */
-    PYBUF_EMEMORY = 4,   /* memory that cannot be had: MemoryError */
-    PYBUF_EBUFFER = 5,   /* a request that a buffer cannot answer: BufferError */
-    PYBUF_ERUNTIME = 6,  /* the Go runtime cannot be used: RuntimeError */
-    PYBUF_EUNKNOWN = 7,  /* not a spelling of ours: somebody else may know it */
-    PYBUF_EPANIC = 8     /* a bug in the Go half, caught: SystemError */
+    PYBUF_EUNKNOWN = 8, /* not a spelling of ours: somebody else may know it */
+    PYBUF_EPANIC = 9    /* a bug in the Go half, caught: SystemError */
 };
 
 /* A text that Go writes into the caller's memory, UTF-8 with a NUL behind it.
