@@ -47,6 +47,10 @@ func kindOf(err error) C.int32_t {
 			return C.PYBUF_EMEMORY
 		case pybuf.ErrUnknown:
 			return C.PYBUF_EUNKNOWN
+		case pybuf.ErrBuffer:
+			return C.PYBUF_EBUFFER
+		case pybuf.ErrRuntime:
+			return C.PYBUF_ERUNTIME
 		}
 	}
 	return C.PYBUF_EPANIC

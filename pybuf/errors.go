@@ -25,6 +25,11 @@ const (
 	ErrUnknown
 	// ErrMemory: memory that no machine has.
 	ErrMemory
+	// ErrBuffer: memory that is there, and is not as it was asked for: read-only,
+	// not contiguous, not aligned.
+	ErrBuffer
+	// ErrRuntime: whatever else failed, somewhere else.
+	ErrRuntime
 )
 
 // Error names the kind, "pybuf: impossible value".
@@ -40,6 +45,10 @@ func (k Kind) Error() string {
 		return "pybuf: no such memory"
 	case ErrUnknown:
 		return "pybuf: unknown spelling"
+	case ErrBuffer:
+		return "pybuf: memory of another sort"
+	case ErrRuntime:
+		return "pybuf: failure"
 	}
 	return "pybuf: kind of error " + strconv.Itoa(int(k))
 }

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Slot names memory of Go's heap that is held for somebody outside of Go: it
+// Slot names memory that is held for somebody outside of Go: it
 // stays where it is, and is not collected, until [Slot.Release]. It is a number
 // and no pointer, so that it may be kept anywhere; 0 is none.
 //
@@ -17,6 +17,9 @@ type Slot int64
 // pins is the table behind the slots.
 var pins pinTable
 
+// pinTable is a table of slots. Its lock is held for a few instructions, never
+// while memory is pinned or somebody else's code runs: those who release may
+// hold locks that others wait for.
 type pinTable struct {
 	mu    sync.Mutex
 	all   []*pin // a pin stays at its place for good
@@ -25,12 +28,19 @@ type pinTable struct {
 	bytes int
 }
 
+// A pin goes round: reserve and drop give it to one goroutine, which may change
+// it, publish and recycle to the table, where it is under the lock.
 type pin struct {
-	pinner runtime.Pinner
-	slot   Slot // as it is, or was last
-	taken  bool
-	bytes  int
-	next   *pin
+	slot  Slot // as it is, or was last
+	place int
+	taken bool
+	next  *pin
+
+	pinner     runtime.Pinner // stays here: it can be used again
+	bytes      int
+	descriptor *descriptor // that tells of the memory, in C's; nil if there is none
+	end        func()      // what else has to be done at the end; may be nil
+	from       callers     // who made it, if there is a descriptor
 }
 
 const (
@@ -41,48 +51,81 @@ const (
 
 // hold pins the memory at p and counts it as so many bytes.
 func hold(p *byte, bytes int) Slot {
-	t := &pins
+	e := pins.reserve()
+	e.pinner.Pin(p)
+	e.bytes = bytes
+	return pins.publish(e)
+}
+
+// reserve gives a pin that holds nothing.
+func (t *pinTable) reserve() *pin {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.free
 	if e == nil {
-		e = &pin{slot: Slot(len(t.all))}
+		e = &pin{place: len(t.all)}
 		t.all = append(t.all, e)
+	} else {
+		t.free, e.next = e.next, nil
 	}
-	t.free = e.next
-	e.slot = (e.slot + 1<<placeBits) & maxSlot
-	if e.slot < 1<<placeBits { // once round: 0 uses is no slot
-		e.slot += 1 << placeBits
-	}
-	e.taken, e.bytes = true, bytes
-	e.pinner.Pin(p)
+	return e
+}
+
+// publish gives what a reserved pin holds now a slot.
+func (t *pinTable) publish(e *pin) Slot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	uses := (e.slot>>placeBits + 1) & (maxSlot >> placeBits)
+	e.slot = max(uses, 1)<<placeBits | Slot(e.place) // once round: 0 uses is no slot
+	e.taken = true
 	t.held++
-	t.bytes += bytes
+	t.bytes += e.bytes
 	return e.slot
+}
+
+// drop gives the pin of a slot to whoever has to end it; nil if the slot holds
+// nothing.
+func (t *pinTable) drop(s Slot) *pin {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	place := int(s & placeMask)
+	if place >= len(t.all) || t.all[place].slot != s || !t.all[place].taken {
+		return nil
+	}
+	e := t.all[place]
+	e.taken = false
+	t.held--
+	t.bytes -= e.bytes
+	return e
+}
+
+// recycle ends what a dropped pin held, and lets it be reserved again.
+func (t *pinTable) recycle(e *pin) {
+	e.pinner.Unpin()
+	if e.end != nil {
+		e.end()
+	}
+	e.bytes, e.descriptor, e.end, e.from = 0, nil, nil, callers{}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e.next, t.free = t.free, e
 }
 
 // Release gives the memory back to Go's collector, which takes it once nothing
 // in Go refers to it. A slot that holds nothing is an error of the kind
 // [ErrValue], and nothing happens.
 func (s Slot) Release() error {
-	t := &pins
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	place := int(s & placeMask)
-	if place >= len(t.all) || t.all[place].slot != s || !t.all[place].taken {
+	e := pins.drop(s)
+	if e == nil {
 		return fail(ErrValue, "slot ", strconv.FormatInt(int64(s), 10),
 			" holds no memory: it was released before, or never was one")
 	}
-	e := t.all[place]
-	e.pinner.Unpin()
-	t.held--
-	t.bytes -= e.bytes
-	e.taken, e.bytes = false, 0
-	e.next, t.free = t.free, e
+	pins.recycle(e)
 	return nil
 }
 
-// Held counts the slots that hold memory now, and their bytes.
+// Held counts the slots that hold memory now, and their bytes: of [NewBlock],
+// and of what was exported and has not come back.
 func Held() (slots, bytes int) {
 	pins.mu.Lock()
 	defer pins.mu.Unlock()

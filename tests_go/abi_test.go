@@ -191,9 +191,16 @@ func TestImports_NothingHeavyIsLinkedIn(t *testing.T) {
 	assert.Greater(t, found, 1000, "the library has no symbols to be judged by")
 }
 
-func TestImports_LibraryHasNoDependencyAndNoC(t *testing.T) {
+func TestImports_LibraryHasNoDependency(t *testing.T) {
 	for _, dep := range strings.Fields(run(t, "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "../pybuf")) {
 		assert.Equal(t, "github.com/pybuf/pybuf-go/pybuf", dep)
 	}
-	assert.Equal(t, "[]", strings.TrimSpace(run(t, "go", "list", "-f", "{{.CgoFiles}}", "../pybuf")))
+}
+
+// The rules need no C: only what hands memory over does, and the extension
+// module has ways of its own.
+func TestImports_OnlyExportsNeedC(t *testing.T) {
+	for tags, files := range map[string]string{"": "[c.go released.go]", "pyext": "[]"} {
+		assert.Equal(t, files, strings.TrimSpace(run(t, "go", "list", "-tags", tags, "-f", "{{.CgoFiles}}", "../pybuf")))
+	}
 }

@@ -1,0 +1,118 @@
+//go:build cgo && !pyext
+
+package pybuf
+
+import (
+	"errors"
+	"runtime"
+	"strings"
+	"syscall"
+	"unsafe"
+)
+
+// Export hands the memory over: it returns the address of a descriptor (the C
+// struct pybuf_descriptor of pybuf.h), for pybuf.adopt in Python, [Slice] in Go
+// or any other consumer. Go's memory is pinned until the consumer calls the
+// descriptor's release, on whatever thread; a consumer that never calls it
+// keeps the memory for good, and [Live] tells who exported it.
+//
+// A Buffer with an error is exported as an ERROR descriptor, which raises it in
+// Python. 0 is returned only if C has no memory for the descriptor.
+//
+// Each Export makes a descriptor of its own, over the same memory. [Foreign]
+// memory with a free function can be handed over once; a second Export is an
+// ERROR descriptor.
+func (b *Buffer) Export() uintptr {
+	var from callers
+	runtime.Callers(2, from[:])
+	err := b.Err()
+	free := func() {}
+	if b != nil && b.foreign != nil && b.foreign.free != nil {
+		if b.foreign.gone.Swap(true) {
+			err = fail(ErrValue, "foreign memory was exported twice; it can be given back only once, so export it once")
+		} else {
+			free = func() { callFree(b.foreign.free) }
+		}
+	}
+	if err != nil {
+		free()
+		return exportError(err, from)
+	}
+	e := pins.reserve()
+	if b.foreign != nil {
+		e.end = free
+	} else if err := b.pin(e); err != nil {
+		pins.recycle(e)
+		return exportError(err, from)
+	}
+	d := newDescriptor(b.descriptorSize())
+	if d == nil {
+		pins.recycle(e)
+		return 0
+	}
+	b.fill(d)
+	return d.publish(e, from)
+}
+
+// pin pins Go's memory, and counts it. The runtime panics if it is not Go's.
+func (b *Buffer) pin(e *pin) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = fail(ErrValue, "the items do not lie in Go's memory, so that Go cannot keep them; "+
+				"use Foreign, with a function that ends them")
+		}
+	}()
+	e.bytes = b.facts.NBytes
+	if b.data != nil {
+		e.pinner.Pin(b.data)
+	}
+	for _, row := range b.held {
+		e.pinner.Pin(row)
+	}
+	return nil
+}
+
+// publish completes a descriptor, and gives what it holds a slot.
+func (d *descriptor) publish(e *pin, from callers) uintptr {
+	c := fromC()
+	d.flags |= flagProcess
+	d.pid, d.release = c.home, c.release
+	d.magic = descriptorMagic
+	e.descriptor, e.from = d, from
+	d.ctx = uintptr(pins.publish(e)) // nobody but Live knows of d yet, which does not read it
+	return uintptr(unsafe.Pointer(d))
+}
+
+// exportError makes an ERROR descriptor.
+func exportError(err error, from callers) uintptr {
+	// C ends a text at the first NUL.
+	text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "\uFFFD"), "\x00", "\uFFFD")
+	d := newDescriptor(unsafe.Sizeof(descriptor{}) + uintptr(len(text)) + 1)
+	if d == nil {
+		return 0
+	}
+	d.version, d.flags = descriptorVersion, flagError
+	d.ndim, d.nbytes = codeOf(err)
+	d.format = putText(unsafe.Add(unsafe.Pointer(d), unsafe.Sizeof(*d)), text)
+	return d.publish(pins.reserve(), from)
+}
+
+// codeOf is an error as an ERROR descriptor has it.
+func codeOf(err error) (code int32, errno int64) {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return codeSystem, int64(number)
+	}
+	var kind Kind
+	if errors.As(err, &kind) {
+		if kind == ErrUnknown { // there is nobody else to ask any more
+			kind = ErrValue
+		}
+		for code, k := range kindOfCode {
+			if k == kind {
+				return int32(code), 0
+			}
+		}
+	}
+	return codeRuntime, 0
+}
