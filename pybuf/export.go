@@ -41,9 +41,8 @@ func (b *Buffer) Export() uintptr {
 	e := pins.reserve()
 	if b.foreign != nil {
 		e.end = free
-	} else if err := b.pin(e); err != nil {
-		pins.recycle(e)
-		return exportError(err, from)
+	} else {
+		b.pin(e)
 	}
 	d := newDescriptor(b.descriptorSize())
 	if d == nil {
@@ -54,14 +53,9 @@ func (b *Buffer) Export() uintptr {
 	return d.publish(e, from)
 }
 
-// pin pins Go's memory, and counts it. The runtime panics if it is not Go's.
-func (b *Buffer) pin(e *pin) (err error) {
-	defer func() {
-		if recover() != nil {
-			err = fail(ErrValue, "the items do not lie in Go's memory, so that Go cannot keep them; "+
-				"use Foreign, with a function that ends them")
-		}
-	}()
+// pin pins Go's memory, and counts it. Of other memory the runtime takes no
+// notice.
+func (b *Buffer) pin(e *pin) {
 	e.bytes = b.facts.NBytes
 	if b.data != nil {
 		e.pinner.Pin(b.data)
@@ -69,7 +63,6 @@ func (b *Buffer) pin(e *pin) (err error) {
 	for _, row := range b.held {
 		e.pinner.Pin(row)
 	}
-	return nil
 }
 
 // publish completes a descriptor, and gives what it holds a slot.

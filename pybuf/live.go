@@ -102,9 +102,14 @@ func (c callers) line() (where, function string) {
 	for {
 		f, more := frames.Next()
 		if !more || !isInside(f.Function) {
-			return f.File[strings.LastIndexByte(f.File, '/')+1:] + ":" + strconv.Itoa(f.Line), f.Function
+			return shortLine(f), f.Function
 		}
 	}
+}
+
+// shortLine is a line as people write it, "prices.go:12".
+func shortLine(f runtime.Frame) string {
+	return f.File[strings.LastIndexByte(f.File, '/')+1:] + ":" + strconv.Itoa(f.Line)
 }
 
 func isInside(function string) bool {

@@ -22,6 +22,10 @@ import (
 // Appending to the slice may move it to other memory, as ever; what was
 // exported stays at the old one. nil is a slice of no items.
 //
+// Go keeps its own memory, which is what make, new and variables give. A slice of
+// other memory (of syscall.Mmap, of C, of [Slice]) nobody would keep: use
+// [Foreign], with a function that ends it.
+//
 // Errors, which the Buffer carries: those of ElementOf; ErrValue if the product
 // of the shape is not the length of the slice; ErrOverflow.
 func Of[T any](items []T, shape ...int) *Buffer {
