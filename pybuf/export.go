@@ -79,7 +79,7 @@ func (d *descriptor) publish(e *pin, from callers) uintptr {
 // exportError makes an ERROR descriptor.
 func exportError(err error, from callers) uintptr {
 	// C ends a text at the first NUL.
-	text := strings.ReplaceAll(strings.ToValidUTF8(err.Error(), "\uFFFD"), "\x00", "\uFFFD")
+	text := strings.ReplaceAll(strings.ToValidUTF8(textOf(err), "\uFFFD"), "\x00", "\uFFFD")
 	d := newDescriptor(unsafe.Sizeof(descriptor{}) + uintptr(len(text)) + 1)
 	if d == nil {
 		return 0
@@ -88,6 +88,17 @@ func exportError(err error, from callers) uintptr {
 	d.ndim, d.nbytes = codeOf(err)
 	d.format = putText(unsafe.Add(unsafe.Pointer(d), unsafe.Sizeof(*d)), text)
 	return d.publish(pins.reserve(), from)
+}
+
+// textOf is the error's text, also of one that panics: of a nil pointer that
+// somebody returned as an error, for instance.
+func textOf(err error) (text string) {
+	defer func() {
+		if p := recover(); p != nil {
+			text = "the error's own Error panicked: " + panicText(p)
+		}
+	}()
+	return err.Error()
 }
 
 // codeOf is an error as an ERROR descriptor has it.

@@ -24,7 +24,7 @@ func byteOrders() (string, string) {
 }
 
 // requireKind checks that err is of the kind and is fit to be read.
-func requireKind(t *testing.T, kind pybuf.Kind, err error) {
+func requireKind(t testing.TB, kind pybuf.Kind, err error) {
 	t.Helper()
 	require.Error(t, err)
 	require.ErrorIs(t, err, kind)
@@ -35,7 +35,7 @@ func requireKind(t *testing.T, kind pybuf.Kind, err error) {
 
 // requireSentence checks what every error sentence promises, whatever was put
 // in: a text of readable length that any door can carry.
-func requireSentence(t *testing.T, text string) {
+func requireSentence(t testing.TB, text string) {
 	t.Helper()
 	assert.NotEmpty(t, text)
 	assert.Less(t, len(text), 8000)
