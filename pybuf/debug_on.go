@@ -60,8 +60,9 @@ func releasingLine() string {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
 	for {
 		f, more := frames.Next()
-		if f.File != "" && !isInside(f.Function) && !strings.HasPrefix(f.Function, "runtime.") && !strings.Contains(f.Function, "_cgo") {
-			return shortLine(f)
+		if line := shortLine(f); f.Line > 0 && !isInside(f.Function) && !strings.HasPrefix(f.Function, "runtime.") &&
+			!strings.HasPrefix(line, "_cgo") { // what cgo writes between Go and C
+			return line
 		}
 		if !more {
 			return "code that is not Go's"

@@ -151,6 +151,12 @@ type Descriptor struct {
 	HasRelease                 bool
 }
 
+// Peek copies what a descriptor says without its lists and texts.
+func Peek(d uintptr) Descriptor {
+	c := C.fields(C.uintptr_t(d))
+	return Descriptor{Magic: uint64(c.magic), Flags: uint32(c.flags), Data: uintptr(C.data_of(C.uintptr_t(d)))}
+}
+
 // Read copies a descriptor.
 func Read(d uintptr) Descriptor {
 	at := C.uintptr_t(d)
