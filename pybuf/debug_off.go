@@ -3,7 +3,7 @@
 package pybuf
 
 // keepReleased tells whether a descriptor stays where it is after its release.
-func keepReleased(*descriptor, callers) bool { return false }
+func keepReleased(*descriptor, caller) bool { return false }
 
 func reportDoubleRelease(*descriptor) {
 	reportMisuse("a descriptor was released twice; build with -tags pybufdebug to hear whose it was")

@@ -20,7 +20,7 @@ var graves sync.Map // uintptr -> grave
 type grave struct{ made, released string }
 
 // keepReleased keeps a descriptor, and poisons what it points to.
-func keepReleased(d *descriptor, from callers) bool {
+func keepReleased(d *descriptor, from caller) bool {
 	made, _ := from.line()
 	graves.Store(uintptr(unsafe.Pointer(d)), grave{made, releasingLine()})
 	atomic.StoreUint64(&d.magic, magicReleased)
@@ -60,7 +60,8 @@ func releasingLine() string {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs[:])])
 	for {
 		f, more := frames.Next()
-		if line := shortLine(f); f.Line > 0 && !isInside(f.Function) && !strings.HasPrefix(f.Function, "runtime.") &&
+		if line := shortLine(f); f.Line > 0 && !strings.HasPrefix(f.Function, "runtime.") &&
+			!strings.HasPrefix(f.Function, "github.com/pybuf/pybuf-go/pybuf.") &&
 			!strings.HasPrefix(line, "_cgo") { // what cgo writes between Go and C
 			return line
 		}

@@ -1,6 +1,51 @@
-// Package pybuf decides what an element type is and what a layout of elements
-// in memory may be. It is the library behind the extension module of the same
-// name, and useful without it: it needs no Python, no cgo and no dependency.
+// Package pybuf lends memory of Go to Python, and Python's to Go, without a copy.
+// A slice becomes a NumPy array:
+//
+//	//export Prices
+//	func Prices() C.uintptr_t { return C.uintptr_t(pybuf.Of(prices).Export()) }
+//
+//	array = numpy.asarray(pybuf.adopt(lib.Prices()))
+//
+// and an array becomes a slice:
+//
+//	//export Sum
+//	func Sum(d C.uintptr_t) C.double {
+//		prices, done, err := pybuf.ReadSlice[float64](uintptr(d))
+//		...
+//		defer done()
+//
+//	with pybuf.lend(array) as d:
+//		lib.Sum(d)
+//
+// The package needs no Python and no dependency. It decides too what an element
+// type is and what a layout of elements in memory may be, for the extension module
+// of the same name; that part, and all but Export and Slice, is there without cgo.
+//
+// # Lending
+//
+// A [Buffer] is memory with its layout, or the error that there is none. [Of]
+// makes one of a slice, [Rows] of a slice of slices, [Image] and [Planes] of an
+// image, [Foreign] of memory that is not Go's, [OfAny] of whatever it is given,
+// [Fail] of an error. [Buffer.Export] makes a descriptor of it, the C struct of
+// the header pybuf.h, whose address is a number that fits through every door
+// between Go and Python. Whoever takes the descriptor calls its release when the
+// last array is gone; until then Go's memory is pinned.
+//
+// # Borrowing
+//
+// [Slice] and [ReadSlice] take a descriptor, check that its items are what is
+// asked for, and give a slice that is valid until done is called.
+//
+// # Leaks
+//
+// [Live] lists what has not come back, with the line that made it; package
+// pybuftest makes a test of it. Build with the tag pybufdebug to have each
+// misuse of a descriptor noticed: see [Misuse].
+//
+// # Forks
+//
+// A Go runtime is dead in a child of fork(). The child may look at what was lent
+// before, which is its own copy; releases do nothing there.
 //
 // # Element types
 //
@@ -32,5 +77,6 @@
 // # Threads
 //
 // Every function may be called by any goroutine at any time. No argument is
-// kept or changed, and nothing is kept between calls but what slots hold.
+// changed, and none is kept but the memory of Buffers. Releases come on any
+// thread; they wait for no lock that is held while somebody else's code runs.
 package pybuf

@@ -23,7 +23,7 @@ import (
 // memory with a free function can be handed over once; a second Export is an
 // ERROR descriptor.
 func (b *Buffer) Export() uintptr {
-	var from callers
+	var from caller
 	runtime.Callers(2, from[:])
 	err := b.Err()
 	free := func() {}
@@ -66,7 +66,7 @@ func (b *Buffer) pin(e *pin) {
 }
 
 // publish completes a descriptor, and gives what it holds a slot.
-func (d *descriptor) publish(e *pin, from callers) uintptr {
+func (d *descriptor) publish(e *pin, from caller) uintptr {
 	c := fromC()
 	d.flags |= flagProcess
 	d.pid, d.release = c.home, c.release
@@ -77,7 +77,7 @@ func (d *descriptor) publish(e *pin, from callers) uintptr {
 }
 
 // exportError makes an ERROR descriptor.
-func exportError(err error, from callers) uintptr {
+func exportError(err error, from caller) uintptr {
 	// C ends a text at the first NUL.
 	text := strings.ReplaceAll(strings.ToValidUTF8(textOf(err), "\uFFFD"), "\x00", "\uFFFD")
 	d := newDescriptor(unsafe.Sizeof(descriptor{}) + uintptr(len(text)) + 1)

@@ -52,7 +52,7 @@ var lent pinTable
 
 func (t *pinTable) records(kind string) []LiveRecord {
 	var records []LiveRecord
-	var from []callers
+	var from []caller
 	t.mu.Lock()
 	for _, e := range t.all {
 		// While the lock is held nobody releases: the descriptor is there.
@@ -78,45 +78,19 @@ func (d *descriptor) record(kind string) LiveRecord {
 	return r
 }
 
-// callers are the innermost callers of a function of this package. Most of the
-// time the first one is somebody else; packages around this one may be in
-// between.
-type callers [4]uintptr
+// A caller is the place from which this package was called. Finding it is a fifth
+// of what an export costs; what line that is, only Live asks.
+type caller [1]uintptr
 
-// insiders are the packages whose lines say nothing about who wanted memory.
-var insiders = [...]string{
-	"github.com/pybuf/pybuf-go/pybuf.",
-	"github.com/pybuf/pybuf-go/gopybuf.",
-}
-
-// line finds the line from which this package was called.
-func (c callers) line() (where, function string) {
-	n := 0
-	for n < len(c) && c[n] != 0 {
-		n++
-	}
-	if n == 0 {
+func (c caller) line() (where, function string) {
+	if c[0] == 0 {
 		return "?", "?"
 	}
-	frames := runtime.CallersFrames(c[:n])
-	for {
-		f, more := frames.Next()
-		if !more || !isInside(f.Function) {
-			return shortLine(f), f.Function
-		}
-	}
+	f, _ := runtime.CallersFrames(c[:]).Next()
+	return shortLine(f), f.Function
 }
 
 // shortLine is a line as people write it, "prices.go:12".
 func shortLine(f runtime.Frame) string {
 	return f.File[strings.LastIndexByte(f.File, '/')+1:] + ":" + strconv.Itoa(f.Line)
-}
-
-func isInside(function string) bool {
-	for _, p := range insiders {
-		if strings.HasPrefix(function, p) {
-			return true
-		}
-	}
-	return false
 }

@@ -40,7 +40,7 @@ type pin struct {
 	bytes      int
 	descriptor *descriptor // that tells of the memory, in C's; nil if there is none
 	end        func()      // what else has to be done at the end; may be nil
-	from       callers     // who made it, if there is a descriptor
+	from       caller      // who made it, if there is a descriptor
 }
 
 const (
@@ -105,7 +105,7 @@ func (t *pinTable) recycle(e *pin) {
 	if e.end != nil {
 		e.end()
 	}
-	e.bytes, e.descriptor, e.end, e.from = 0, nil, nil, callers{}
+	e.bytes, e.descriptor, e.end, e.from = 0, nil, nil, caller{}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e.next, t.free = t.free, e

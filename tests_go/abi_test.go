@@ -200,6 +200,7 @@ func TestImports_LibraryHasNoDependency(t *testing.T) {
 // The rules need no C: only what hands memory over does, and the extension
 // module has ways of its own.
 func TestImports_OnlyExportsNeedC(t *testing.T) {
+	t.Setenv("CGO_ENABLED", "1")
 	for tags, files := range map[string]string{"": "[c.go released.go]", "pyext": "[]"} {
 		assert.Equal(t, files, strings.TrimSpace(run(t, "go", "list", "-tags", tags, "-f", "{{.CgoFiles}}", "../pybuf")))
 	}

@@ -27,7 +27,7 @@ func misused(t *testing.T, do func()) string {
 }
 
 func TestDebug_ADoubleReleaseIsReportedWithBothLines(t *testing.T) {
-	for range 100 {
+	for range 20 {
 		d := pybuf.Of([]int{1}).Export()
 		require.True(t, consumer.Take(d))
 		consumer.Release(d)
@@ -71,4 +71,17 @@ func TestDebug_WhatIsReleasedIsPoisoned(t *testing.T) {
 	consumer.Release(d)
 	assert.NotEqual(t, uint64(consumer.Magic), consumer.Peek(d).Magic)
 	assert.Equal(t, uintptr(0xdeaddeaddeaddea0), consumer.Peek(d).Data)
+}
+
+func TestDebug_OfManyReleasesOneCounts(t *testing.T) {
+	const workers = 8
+	for range 20 {
+		slots, bytes := pybuf.Held()
+		before := len(pybuf.Misuse())
+		d := pybuf.Of([]int{1}).Export()
+		require.True(t, consumer.Take(d))
+		atOnce(workers, func(int) { consumer.Release(d) })
+		requireHeld(t, slots, bytes)
+		require.Len(t, pybuf.Misuse()[before:], workers-1)
+	}
 }

@@ -21,14 +21,6 @@ func here(n int) string {
 	return fmt.Sprintf("live_test.go:%d", line+n)
 }
 
-// live lists what is out beside what was at the beginning.
-func live(t testing.TB, before int) []pybuf.LiveRecord {
-	t.Helper()
-	all := pybuf.Live()
-	require.GreaterOrEqual(t, len(all), before)
-	return all[before:]
-}
-
 func TestLive_TellsTheLineThatExported(t *testing.T) {
 	lending(t)
 	require.Empty(t, pybuf.Live())

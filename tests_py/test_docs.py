@@ -166,7 +166,7 @@ def test_the_page_of_the_code_has_a_line_for_each_file_and_no_other() -> None:
     assert len(named) == len(set(named))
     tracked = {
         path.relative_to(ROOT).as_posix()
-        for folder in ("pyshim", "pyshim/pybuf", "pyshim/buildsys", "capi", "pybuf")
+        for folder in ("pyshim", "pyshim/pybuf", "pyshim/buildsys", "capi", "pybuf", "pybuf/pybuftest")
         for path in (ROOT / folder).iterdir()
         if path.is_file() and not path.name.endswith((".so", ".abi3.h", ".pyc"))
     }
