@@ -3,9 +3,10 @@
 package pybuf
 
 // c.go is all that this package asks of C: memory that may be refused, and the
-// function that consumers call, on threads that Go never saw. The extension
-// module (build tag pyext) exports nothing by descriptors of Go, and does
-// without.
+// function that consumers call, on threads that Go never saw.
+//
+// Nothing that lends is in the extension module (build tag pyext): it has ways of
+// its own, and each import of it would start packages such as image.
 
 /*
 #cgo CFLAGS: -Wall -Wextra

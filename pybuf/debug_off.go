@@ -1,9 +1,9 @@
-//go:build !pybufdebug
+//go:build cgo && !pyext && !pybufdebug
 
 package pybuf
 
 // keepReleased tells whether a descriptor stays where it is after its release.
-func keepReleased(*descriptor, caller) bool { return false }
+func keepReleased(*descriptor, uintptr) bool { return false }
 
 func reportDoubleRelease(*descriptor) {
 	reportMisuse("a descriptor was released twice; build with -tags pybufdebug to hear whose it was")

@@ -1,4 +1,4 @@
-//go:build pybufdebug
+//go:build cgo && !pyext && pybufdebug
 
 package pybuf
 
@@ -20,8 +20,8 @@ var graves sync.Map // uintptr -> grave
 type grave struct{ made, released string }
 
 // keepReleased keeps a descriptor, and poisons what it points to.
-func keepReleased(d *descriptor, from caller) bool {
-	made, _ := from.line()
+func keepReleased(d *descriptor, from uintptr) bool {
+	made, _ := lineAt(from)
 	graves.Store(uintptr(unsafe.Pointer(d)), grave{made, releasingLine()})
 	atomic.StoreUint64(&d.magic, magicReleased)
 	d.data, d.format, d.shape, d.strides, d.suboffsets = poison, poison, poison, poison, poison

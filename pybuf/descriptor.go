@@ -1,3 +1,5 @@
+//go:build cgo && !pyext
+
 package pybuf
 
 import (

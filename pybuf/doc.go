@@ -19,7 +19,7 @@
 //
 // The package needs no Python and no dependency. It decides too what an element
 // type is and what a layout of elements in memory may be, for the extension module
-// of the same name; that part, and all but Export and Slice, is there without cgo.
+// of the same name; that part needs no cgo, what lends and borrows does.
 //
 // # Lending
 //

@@ -4,7 +4,6 @@ package pybuf
 
 import (
 	"errors"
-	"runtime"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -23,8 +22,7 @@ import (
 // memory with a free function can be handed over once; a second Export is an
 // ERROR descriptor.
 func (b *Buffer) Export() uintptr {
-	var from caller
-	runtime.Callers(2, from[:])
+	from := callerOf(1)
 	err := b.Err()
 	free := func() {}
 	if b != nil && b.foreign != nil && b.foreign.free != nil {
@@ -66,18 +64,18 @@ func (b *Buffer) pin(e *pin) {
 }
 
 // publish completes a descriptor, and gives what it holds a slot.
-func (d *descriptor) publish(e *pin, from caller) uintptr {
+func (d *descriptor) publish(e *pin, from uintptr) uintptr {
 	c := fromC()
 	d.flags |= flagProcess
 	d.pid, d.release = c.home, c.release
 	d.magic = descriptorMagic
-	e.descriptor, e.from = d, from
+	e.descriptor, e.from = uintptr(unsafe.Pointer(d)), from
 	d.ctx = uintptr(pins.publish(e)) // nobody but Live knows of d yet, which does not read it
 	return uintptr(unsafe.Pointer(d))
 }
 
 // exportError makes an ERROR descriptor.
-func exportError(err error, from caller) uintptr {
+func exportError(err error, from uintptr) uintptr {
 	// C ends a text at the first NUL.
 	text := strings.ReplaceAll(strings.ToValidUTF8(textOf(err), "\uFFFD"), "\x00", "\uFFFD")
 	d := newDescriptor(unsafe.Sizeof(descriptor{}) + uintptr(len(text)) + 1)

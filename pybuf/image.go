@@ -1,9 +1,6 @@
-//go:build !pyext
+//go:build cgo && !pyext
 
 package pybuf
-
-// The extension module lends no images, and package image would be started in
-// each import of it: hence the build tag.
 
 import (
 	"image"

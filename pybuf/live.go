@@ -1,3 +1,5 @@
+//go:build cgo && !pyext
+
 package pybuf
 
 import (
@@ -52,18 +54,18 @@ var lent pinTable
 
 func (t *pinTable) records(kind string) []LiveRecord {
 	var records []LiveRecord
-	var from []caller
+	var from []uintptr
 	t.mu.Lock()
 	for _, e := range t.all {
 		// While the lock is held nobody releases: the descriptor is there.
-		if e.taken && e.descriptor != nil {
-			records = append(records, e.descriptor.record(kind))
+		if e.taken && e.descriptor != 0 {
+			records = append(records, descriptorAt(e.descriptor).record(kind))
 			from = append(from, e.from)
 		}
 	}
 	t.mu.Unlock()
 	for i := range records {
-		records[i].Where, records[i].Func = from[i].line()
+		records[i].Where, records[i].Func = lineAt(from[i])
 	}
 	return records
 }
@@ -78,15 +80,20 @@ func (d *descriptor) record(kind string) LiveRecord {
 	return r
 }
 
-// A caller is the place from which this package was called. Finding it is a fifth
-// of what an export costs; what line that is, only Live asks.
-type caller [1]uintptr
+// callerOf is the place from which a function of this package was called, skip
+// calls above its own. Finding it is a fifth of what an export costs; what line
+// that is, only Live asks.
+func callerOf(skip int) uintptr {
+	var pc [1]uintptr
+	runtime.Callers(skip+2, pc[:])
+	return pc[0]
+}
 
-func (c caller) line() (where, function string) {
-	if c[0] == 0 {
+func lineAt(pc uintptr) (where, function string) {
+	if pc == 0 {
 		return "?", "?"
 	}
-	f, _ := runtime.CallersFrames(c[:]).Next()
+	f, _ := runtime.CallersFrames([]uintptr{pc}).Next()
 	return shortLine(f), f.Function
 }
 

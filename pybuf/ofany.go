@@ -1,4 +1,4 @@
-//go:build !pyext
+//go:build cgo && !pyext
 
 package pybuf
 

@@ -38,9 +38,9 @@ type pin struct {
 
 	pinner     runtime.Pinner // stays here: it can be used again
 	bytes      int
-	descriptor *descriptor // that tells of the memory, in C's; nil if there is none
-	end        func()      // what else has to be done at the end; may be nil
-	from       caller      // who made it, if there is a descriptor
+	end        func()  // what else has to be done at the end; may be nil
+	descriptor uintptr // the address of one that tells of the memory; 0 if there is none
+	from       uintptr // the place in the program that made the descriptor
 }
 
 const (
@@ -105,7 +105,7 @@ func (t *pinTable) recycle(e *pin) {
 	if e.end != nil {
 		e.end()
 	}
-	e.bytes, e.descriptor, e.end, e.from = 0, nil, nil, caller{}
+	e.bytes, e.end, e.descriptor, e.from = 0, nil, 0, 0
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e.next, t.free = t.free, e

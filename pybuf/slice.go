@@ -4,7 +4,6 @@ package pybuf
 
 import (
 	"reflect"
-	"runtime"
 	"unsafe"
 )
 
@@ -61,12 +60,11 @@ func takeSlice(f *goFacts, address uintptr, writable bool) (data unsafe.Pointer,
 		return nil, 0, nothing, err
 	}
 	e := lent.reserve()
-	e.bytes, e.descriptor = int(d.nbytes), d
-	runtime.Callers(3, e.from[:])
+	e.bytes, e.descriptor, e.from = int(d.nbytes), address, callerOf(2)
 	slot := lent.publish(e)
 	done = func() {
 		if e := lent.drop(slot); e != nil {
-			e.end = e.descriptor.giveBack
+			e.end = d.giveBack
 			lent.recycle(e)
 		}
 	}

@@ -1,4 +1,4 @@
-//go:build cgo && pybufdebug
+//go:build cgo && pybufdebug && !pyext
 
 package tests
 

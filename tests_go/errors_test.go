@@ -10,7 +10,8 @@ import (
 )
 
 func TestError_IsItsKindAndNoOther(t *testing.T) {
-	kinds := []pybuf.Kind{pybuf.ErrValue, pybuf.ErrType, pybuf.ErrOverflow, pybuf.ErrUnknown, pybuf.ErrMemory}
+	kinds := []pybuf.Kind{pybuf.ErrValue, pybuf.ErrType, pybuf.ErrOverflow, pybuf.ErrUnknown, pybuf.ErrMemory,
+		pybuf.ErrBuffer, pybuf.ErrRuntime}
 	for _, kind := range kinds {
 		err := error(&pybuf.Error{Kind: kind, Text: "why"})
 		for _, other := range kinds {
@@ -22,7 +23,7 @@ func TestError_IsItsKindAndNoOther(t *testing.T) {
 
 func TestKind_HasADescriptionOfItsOwn(t *testing.T) {
 	seen := map[string]bool{}
-	for kind := pybuf.Kind(0); kind <= pybuf.ErrMemory+1; kind++ {
+	for kind := pybuf.Kind(0); kind <= pybuf.ErrRuntime+1; kind++ {
 		assert.False(t, seen[kind.Error()], kind.Error())
 		seen[kind.Error()] = true
 	}

@@ -1,3 +1,5 @@
+//go:build cgo && !pyext
+
 // Package pybuftest is the leak check of the tests of whoever lends memory by
 // package pybuf.
 //
