@@ -76,27 +76,29 @@ func (d *descriptor) publish(e *pin, from uintptr) uintptr {
 
 // exportError makes an ERROR descriptor.
 func exportError(err error, from uintptr) uintptr {
+	text, code, errno := askError(err)
 	// C ends a text at the first NUL.
-	text := strings.ReplaceAll(strings.ToValidUTF8(textOf(err), "\uFFFD"), "\x00", "\uFFFD")
+	text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 	d := newDescriptor(unsafe.Sizeof(descriptor{}) + uintptr(len(text)) + 1)
 	if d == nil {
 		return 0
 	}
 	d.version, d.flags = descriptorVersion, flagError
-	d.ndim, d.nbytes = codeOf(err)
+	d.ndim, d.nbytes = code, errno
 	d.format = putText(unsafe.Add(unsafe.Pointer(d), unsafe.Sizeof(*d)), text)
 	return d.publish(pins.reserve(), from)
 }
 
-// textOf is the error's text, also of one that panics: of a nil pointer that
-// somebody returned as an error, for instance.
-func textOf(err error) (text string) {
+// askError is what an error says, also if it panics: one that is a nil pointer
+// of somebody's own type often does.
+func askError(err error) (text string, code int32, errno int64) {
 	defer func() {
 		if p := recover(); p != nil {
-			text = "the error's own Error panicked: " + panicText(p)
+			text, code, errno = "the error that was to be told panicked: "+panicText(p), codeRuntime, 0
 		}
 	}()
-	return err.Error()
+	code, errno = codeOf(err)
+	return err.Error(), code, errno
 }
 
 // codeOf is an error as an ERROR descriptor has it.

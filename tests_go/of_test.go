@@ -205,12 +205,24 @@ func TestFail_OtherErrorsAreOfNoKind(t *testing.T) {
 	b := pybuf.Fail(err)
 	assert.Equal(t, err, b.Err())
 	requireErrorDescriptor(t, b.Export(), consumer.ERuntime, 0, "the market is closed")
-	requireErrorDescriptor(t, pybuf.Fail(panicking{}).Export(), consumer.ERuntime, 0, "the error's own Error panicked: no text")
 }
 
-type panicking struct{}
+type panics struct{}
 
-func (panicking) Error() string { panic("no text") }
+func (panics) Error() string { panic("no text") }
+
+type panicsInside struct{ error }
+
+func (e *panicsInside) Unwrap() error { return e.error }
+
+func TestFail_AnErrorThatPanicsIsAnErrorToo(t *testing.T) {
+	lending(t)
+	requireErrorDescriptor(t, pybuf.Fail(panics{}).Export(), consumer.ERuntime, 0, "the error that was to be told panicked: no text")
+	d := pybuf.Fail((*panicsInside)(nil)).Export()
+	require.True(t, consumer.Take(d))
+	assert.Contains(t, consumer.Read(d).Format, "nil pointer dereference")
+	consumer.Release(d)
+}
 
 func TestFail_ErrorsOfTheSystemHaveTheirNumber(t *testing.T) {
 	lending(t)

@@ -28,6 +28,7 @@ from doc_pages import Block, blocks, like
 pytestmark = pytest.mark.build
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+CODE = ["pyshim", "pyshim/pybuf", "pyshim/buildsys", "capi", "pybuf", "pybuf/pybuftest"]
 LANGUAGES = {"python", "text", "sh", "c", "go"}
 
 
@@ -166,7 +167,7 @@ def test_the_page_of_the_code_has_a_line_for_each_file_and_no_other() -> None:
     assert len(named) == len(set(named))
     tracked = {
         path.relative_to(ROOT).as_posix()
-        for folder in ("pyshim", "pyshim/pybuf", "pyshim/buildsys", "capi", "pybuf", "pybuf/pybuftest")
+        for folder in CODE
         for path in (ROOT / folder).iterdir()
         if path.is_file() and not path.name.endswith((".so", ".abi3.h", ".pyc"))
     }
