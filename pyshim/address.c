@@ -273,6 +273,23 @@ address_of(State *st, PyObject *obj, const char *what, void **out,
                   what);
 }
 
+PyObject *
+address_number(State *st, PyObject *obj)
+{
+    ForeignTypes *f = &st->foreign;
+    if (know_ctypes(f) != 1 || !is_a(obj, f->ctypes_simple)) {
+        return NULL;
+    }
+    PyObject *code = PyObject_GetAttrString(obj, "_type_");
+    const char *text = code != NULL && PyUnicode_Check(code)
+                           ? PyUnicode_AsUTF8AndSize(code, NULL)
+                           : NULL;
+    bool integer = text != NULL && text[0] != '\0' &&
+                   strchr("bBhHiIlLqQ", text[0]) != NULL;
+    Py_XDECREF(code);
+    return integer ? PyObject_GetAttrString(obj, "value") : NULL;
+}
+
 int
 address_block(State *st, PyObject *obj, AddressForm form, Py_ssize_t *size)
 {

@@ -85,6 +85,17 @@ PyMethodDef module_functions[] = {
      "void *arg), or a ctypes or cffi function such as libc.free. One of\n"
      "them is needed, or unowned=True.\n\n"
      "If it raises, nothing was taken over and nothing is released."},
+    {"adopt", pybuf_adopt, METH_O,
+     "adopt($module, descriptor, /)\n--\n\n"
+     "The memory of a descriptor, as a Buffer, not copied: how a library of\n"
+     "Go, C or any language hands memory over. pybuf.h says what one is.\n\n"
+     "descriptor: its address as an int, a ctypes or cffi pointer, or a\n"
+     "capsule named \"pybuf_descriptor\". A ctypes function that gives it\n"
+     "needs restype = ctypes.c_size_t, or the address is cut.\n\n"
+     "Each is adopted once: by this call the memory is the Buffer's, which\n"
+     "calls the release of the descriptor once when the last view is gone.\n"
+     "If the layout is refused it is released at once, and a descriptor of\n"
+     "an error is raised as the exception that it stands for."},
     {"stats", inspect_stats, METH_NOARGS,
      "stats($module, /)\n--\n\n"
      "What is alive in this interpreter, counted: a dict with blocks\n"

@@ -102,39 +102,38 @@ go_version(pybuf_text *out, pybuf_text *err)
 }
 
 PyObject *
-go_raise(int32_t kind, const pybuf_text *err)
+go_exception(int32_t kind)
 {
-    PyObject *type = NULL;
     switch (kind) {
     case PYBUF_EVALUE:
     case PYBUF_EUNKNOWN:
-        type = PyExc_ValueError;
-        break;
+        return PyExc_ValueError;
     case PYBUF_ETYPE:
-        type = PyExc_TypeError;
-        break;
+        return PyExc_TypeError;
     case PYBUF_EOVERFLOW:
-        type = PyExc_OverflowError;
-        break;
+        return PyExc_OverflowError;
     case PYBUF_EMEMORY:
-        type = PyExc_MemoryError;
-        break;
+        return PyExc_MemoryError;
     case PYBUF_EBUFFER:
-        type = PyExc_BufferError;
-        break;
+        return PyExc_BufferError;
     case PYBUF_ERUNTIME:
-        type = PyExc_RuntimeError;
-        break;
+        return PyExc_RuntimeError;
+    case PYBUF_ESYSTEM:
+        return PyExc_OSError;
     default:
-        type = PyExc_SystemError;
-        break;
+        return PyExc_SystemError;
     }
+}
+
+PyObject *
+go_raise(int32_t kind, const pybuf_text *err)
+{
     /* A cut text may end inside a character. */
     Py_ssize_t len = err->len < err->cap ? err->len : err->cap - 1;
     PyObject *text = PyUnicode_DecodeUTF8(err->data, len > 0 ? len : 0,
                                           "replace");
     if (text != NULL) {
-        PyErr_SetObject(type, text);
+        PyErr_SetObject(go_exception(kind), text);
         Py_DECREF(text);
     }
     return NULL;

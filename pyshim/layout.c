@@ -9,10 +9,11 @@
 
 #define ERROR_CAP 1024
 
-/* The product over a contiguous layout without the checks' sentences.
- * Returns false for a shape that Go must judge. */
+/* The product over a contiguous layout without the checks' sentences. strided:
+ * of strides that are there, which must be those of such a layout.
+ * Returns false for what Go must judge. */
 static bool
-multiply(Layout *l, Py_ssize_t itemsize, char order)
+multiply(Layout *l, Py_ssize_t itemsize, bool strided, char order)
 {
     Py_ssize_t step = itemsize;
     bool empty = false;
@@ -23,7 +24,12 @@ multiply(Layout *l, Py_ssize_t itemsize, char order)
         if (n < 0) {
             return false;
         }
-        l->strides[i] = step;
+        if (!strided) {
+            l->strides[i] = step;
+        }
+        else if (n > 1 && l->strides[i] != step) {
+            return false;
+        }
         empty |= n == 0;
         wide += n > 1;
         if (n > 1 && __builtin_mul_overflow(step, n, &step)) {
@@ -104,11 +110,30 @@ layout_of_view(Layout *l, const Py_buffer *view)
 int
 layout_contiguous(Layout *l, Py_ssize_t itemsize, char order)
 {
-    if (multiply(l, itemsize, order)) {
+    if (multiply(l, itemsize, false, order)) {
         return 0;
     }
     l->indirect = false;
     return layout_judge(l, itemsize, false, order);
+}
+
+int
+layout_strided(Layout *l, Py_ssize_t itemsize)
+{
+    if (!l->indirect && (multiply(l, itemsize, true, 'C') ||
+                         multiply(l, itemsize, true, 'F'))) {
+        return 0;
+    }
+    return layout_judge(l, itemsize, true, 'C');
+}
+
+bool
+layout_is_reachable(const void *start, Py_ssize_t first, Py_ssize_t last)
+{
+    uintptr_t base = (uintptr_t)start;
+    uintptr_t below = first < 0 ? (uintptr_t)0 - (uintptr_t)first : 0;
+    uintptr_t above = last > 0 ? (uintptr_t)last : 0;
+    return below <= base && above <= UINTPTR_MAX - base;
 }
 
 int

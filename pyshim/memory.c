@@ -2,7 +2,9 @@
  * frees. */
 #include "shim.h"
 
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- the ledger ------------------------------------------------------------ */
 
@@ -129,21 +131,85 @@ call_back(PyObject *callback, void *block)
     Py_XDECREF(address);
 }
 
-static void
-call_native(NativeRelease native, void *block, Py_ssize_t size, void *arg)
+/* The exception that is set while a function of C's runs; seldom there is one,
+ * and saving none costs as much. */
+typedef struct {
+    bool is_set;
+    Pending pending;
+} Before;
+
+static Before
+native_begin(void)
 {
-    bool is_pending = PyErr_Occurred() != NULL; /* seldom: saving costs as much */
-    Pending pending = {0};
-    if (is_pending) {
-        pending = pending_save();
+    Before before = {.is_set = PyErr_Occurred() != NULL};
+    if (before.is_set) {
+        before.pending = pending_save();
     }
-    native(block, (size_t)size, arg);
+    return before;
+}
+
+static void
+native_end(Before before)
+{
     if (PyErr_Occurred() != NULL) { /* it called Python, and failed there */
         PyErr_WriteUnraisable(NULL);
     }
-    if (is_pending) {
-        pending_restore(pending);
+    if (before.is_set) {
+        pending_restore(before.pending);
     }
+}
+
+static void
+call_native(NativeRelease native, void *block, Py_ssize_t size, void *arg)
+{
+    Before before = native_begin();
+    native(block, (size_t)size, arg);
+    native_end(before);
+}
+
+typedef void (*DescriptorRelease)(pybuf_descriptor *);
+
+/* A Go runtime that sees a thread for the first time unblocks signals on it, and
+ * leaves it so. Which threads it knows cannot be asked of another library's; so
+ * each thread remembers the release that it called last and that left the mask
+ * alone: asking the kernel twice takes longer than all the rest. */
+static __thread DescriptorRelease quiet;
+
+static void
+release_masked(pybuf_descriptor *d)
+{
+    DescriptorRelease release = d->release;
+    if (release == quiet) {
+        release(d);
+        return;
+    }
+    sigset_t before, after;
+    memset(&before, 0, sizeof before); /* the kernel fills a part of it */
+    memset(&after, 0, sizeof after);
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    release(d);
+    pthread_sigmask(SIG_SETMASK, &before, &after);
+    if (memcmp(&before, &after, sizeof before) == 0) {
+        quiet = release;
+    }
+}
+
+static void
+call_descriptor(pybuf_descriptor *d, bool bound, uint32_t generation)
+{
+    /* In a forked child it is a copy, whose runtime is dead: it goes with the
+     * process. */
+    if (bound && generation != rebirth_generation()) {
+        return;
+    }
+    Before before = native_begin();
+    if (bound) {
+        release_masked(d);
+    }
+    else {
+        d->release(d);
+    }
+    native_end(before);
 }
 
 void
@@ -176,6 +242,9 @@ memory_release(Memory *mem)
         break;
     case RELEASE_NATIVE:
         call_native(mem->native, mem->block, mem->block_size, mem->arg);
+        break;
+    case RELEASE_DESCRIPTOR:
+        call_descriptor(mem->descriptor, mem->bound, mem->adopted_in);
         break;
     case RELEASE_CALL: {
         Pending pending = pending_save();

@@ -28,7 +28,7 @@ static _Atomic(const GoRuntime *) living;
 static atomic_uint generation;
 static atomic_uint loads; /* of this image again, in this line of processes */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pid_t loaded_by;
+static atomic_int process; /* that loaded the library, or was forked since */
 
 /* ---- the image --------------------------------------------------------------------- */
 
@@ -228,6 +228,12 @@ rebirth_generation(void)
     return atomic_load_explicit(&generation, memory_order_relaxed);
 }
 
+int32_t
+rebirth_process(void)
+{
+    return atomic_load_explicit(&process, memory_order_relaxed);
+}
+
 /* ---- forks --------------------------------------------------------------------------- */
 
 /* A rebirth under way is let end first: the child could do nothing with a half
@@ -249,6 +255,7 @@ after_fork_in_child(void)
 {
     const GoRuntime *dead = atomic_exchange(&living, NULL);
     atomic_fetch_add(&generation, 1);
+    atomic_store(&process, getpid());
     pthread_mutex_init(&lock, NULL);
     if (dead != NULL) {
         dead->forget();
@@ -258,7 +265,7 @@ after_fork_in_child(void)
 __attribute__((constructor)) static void
 note_process(void)
 {
-    loaded_by = getpid();
+    atomic_store(&process, getpid());
 }
 
 static void
@@ -267,7 +274,8 @@ prepare(void)
     map_image();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     /* The library was loaded, and then the process was forked. */
-    if (loaded_by != getpid()) {
+    if (rebirth_process() != getpid()) {
+        atomic_store(&process, getpid());
         atomic_store(&generation, 1);
     }
 }

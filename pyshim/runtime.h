@@ -79,5 +79,7 @@ const GoRuntime *rebirth_runtime(char *why);
 /* How many forks lie between the process that loaded the library and this one:
  * memory of Go's belongs to the generation that made it. */
 uint32_t rebirth_generation(void);
+/* getpid(), without asking the kernel. */
+int32_t rebirth_process(void);
 
 #endif

@@ -79,6 +79,7 @@ enum {
     SIG_ZEROS,
     SIG_COPY,
     SIG_WRAP,
+    SIG_LEND,
     SIG_CLOSE,
     SIG_CAST,
     SIG_TOBYTES,
@@ -155,6 +156,8 @@ int32_t go_alloc(int64_t nbytes, int64_t align, pybuf_block *out,
 int32_t go_free(int64_t slot, pybuf_text *err);
 int32_t go_runtime(int collect, pybuf_runtime *out, pybuf_text *err);
 int32_t go_version(pybuf_text *out, pybuf_text *err);
+/* The exception that a kind of error is. Borrowed. */
+PyObject *go_exception(int32_t kind);
 /* Sets the exception for an error of Go's. Returns NULL. */
 PyObject *go_raise(int32_t kind, const pybuf_text *err);
 
@@ -298,6 +301,12 @@ int layout_contiguous(Layout *l, Py_ssize_t itemsize, char order);
  * l->indirect) that the caller has set; else without gaps in `order`. */
 int layout_judge(Layout *l, Py_ssize_t itemsize, bool strided, char order);
 
+/* Strides that the caller has set. Enters Go only for those that leave gaps, or
+ * are refused. */
+int layout_strided(Layout *l, Py_ssize_t itemsize);
+/* Whether [start + first, start + last) is inside of the address space. */
+bool layout_is_reachable(const void *start, Py_ssize_t first, Py_ssize_t last);
+
 /* ---- transfer.c --------------------------------------------------------- */
 
 /* Copies all items into another memory that does not overlap with it. The
@@ -319,6 +328,7 @@ typedef enum {
     RELEASE_GO,      /* Go's collector has it, by `slot` */
     RELEASE_NATIVE,  /* native(block, block_size, arg) */
     RELEASE_CALL,    /* callback(int(block)) */
+    RELEASE_DESCRIPTOR, /* descriptor->release(descriptor) */
     RELEASE_PARENT,  /* `owner` is the Buffer that this one is a view of */
 } ReleaseKind;
 
@@ -341,6 +351,11 @@ typedef struct {
         struct { /* RELEASE_GO */
             int64_t slot;
             uint32_t generation; /* whose runtime has the slot */
+        };
+        struct { /* RELEASE_DESCRIPTOR */
+            pybuf_descriptor *descriptor;
+            uint32_t adopted_in; /* this generation */
+            bool bound;          /* to the process: PYBUF_FLAG_PROCESS */
         };
     };
     PyObject *callback; /* owned or NULL: RELEASE_CALL's callable, or what
@@ -684,6 +699,9 @@ int address_is_ctypes(State *st, PyTypeObject *type);
  * 0 if obj is no such array, or -1. */
 int address_array(State *st, PyObject *obj, Layout *l, Py_ssize_t *itemsize,
                   Element **e);
+/* The value of a ctypes object that holds an integer, such as a c_size_t. Owned;
+ * NULL without an exception for any other object. */
+PyObject *address_number(State *st, PyObject *obj);
 /* Reads release= into mem (release, native, arg, callback). */
 int address_release(State *st, PyObject *obj, Memory *mem);
 
@@ -757,6 +775,14 @@ typedef enum {
 Buffer *wrap_buffer(State *st, PyObject *const *arg, Element *e,
                     const Layout *l, void *start, Py_ssize_t known,
                     bool readonly);
+
+/* ---- adopt.c: a descriptor becomes a Buffer ------------------------------- */
+
+/* Takes the descriptor over, and makes a Buffer of it. From the taking on it is
+ * released whatever happens; a descriptor of an error is raised. What cannot be
+ * taken raises ValueError, and stays as it is. */
+Buffer *adopt_descriptor(State *st, pybuf_descriptor *d);
+PyObject *pybuf_adopt(PyObject *module, PyObject *descriptor);
 
 /* ---- layout_type.c: the type Layout ---------------------------------------- */
 

@@ -166,11 +166,7 @@ wrap_place(PyObject *const *arg, const Layout *l, char *start,
         mem->data = memory_nowhere();
         return 0;
     }
-    /* Neither end may leave the address space. */
-    uintptr_t base = (uintptr_t)start;
-    uintptr_t below = first < 0 ? (uintptr_t)0 - (uintptr_t)first : 0;
-    uintptr_t above = last > 0 ? (uintptr_t)last : 0;
-    if (below > base || above > UINTPTR_MAX - base) {
+    if (!layout_is_reachable(start, first, last)) {
         PyErr_Format(PyExc_ValueError,
                      "wrap(): the layout uses bytes %zd to %zd from address "
                      "%p, which leaves the address space",

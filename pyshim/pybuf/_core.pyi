@@ -86,11 +86,15 @@ _Release: TypeAlias = (
     Callable[[int], object] | tuple[_Address, _Address | None] | CapsuleType | _CFFIData
 )
 
+# None is what ctypes makes of NULL, which is refused in words.
+_Descriptor: TypeAlias = _Address | ctypes._SimpleCData[int] | None  # noqa: SLF001
+
 _Order: TypeAlias = Literal["C", "F"]
 _Source: TypeAlias = Literal["c", "go"]  # what can be asked for; "foreign" is by wrap()
 
 # ---- functions ---------------------------------------------------------------------
 
+def adopt(descriptor: _Descriptor, /) -> Buffer: ...
 def empty(
     shape: _Dims,
     dtype: _DType = "B",
