@@ -137,9 +137,9 @@ judge_untaken(const pybuf_descriptor *d)
 static void
 raise_error(const pybuf_descriptor *d)
 {
-    const char *text = d->format == NULL ? "the library failed and does not say "
-                                           "why"
-                                         : d->format;
+    bool said = d->format != NULL && d->format[0] != '\0';
+    const char *text =
+        said ? d->format : "the library failed and does not say why";
     PyObject *message = PyUnicode_DecodeUTF8(
         text, (Py_ssize_t)strlen(text), "replace");
     if (message == NULL) {

@@ -77,21 +77,28 @@ read_layout(Layout *l, const Py_buffer *view, Py_ssize_t itemsize)
     return 0;
 }
 
+Element *
+read_exporter(State *st, PyObject *obj, const Py_buffer *view, Layout *l)
+{
+    const char *format = view->format == NULL ? "B" : view->format;
+    Element *e = element_of_exporter(st, obj, format, view->itemsize);
+    if (e != NULL && (read_layout(l, view, e->itemsize) < 0 ||
+                      layout_element(l, &e, true) < 0)) {
+        Py_CLEAR(e);
+    }
+    return e;
+}
+
 static Buffer *
 copy_view(State *st, PyObject *src, const Py_buffer *view, char order,
           Wish wish)
 {
-    const char *format = view->format == NULL ? "B" : view->format;
-    Element *e = element_of_exporter(st, src, format, view->itemsize);
+    Layout layout;
+    Element *e = read_exporter(st, src, view, &layout);
     if (e == NULL) {
         return NULL;
     }
-    Layout layout;
-    Buffer *b = NULL;
-    if (read_layout(&layout, view, e->itemsize) == 0 &&
-        layout_element(&layout, &e, true) == 0) {
-        b = copy_layout(st, e, view->buf, &layout, order, wish);
-    }
+    Buffer *b = copy_layout(st, e, view->buf, &layout, order, wish);
     Py_DECREF(OBJECT(e));
     return b;
 }

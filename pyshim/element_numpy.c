@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-/* Something that is imported once for each interpreter. Borrowed. */
-static PyObject *
+PyObject *
 import_once(PyObject **place, const char *module, const char *name)
 {
     if (*place == NULL) {

@@ -7,10 +7,11 @@ static PyObject *
 core_counters(PyObject *module, PyObject *Py_UNUSED(unused))
 {
     Ledger *ledger = state_of_module(module)->ledger;
-    return Py_BuildValue("{s:K,s:K,s:L,s:K}", "made",
+    return Py_BuildValue("{s:K,s:K,s:L,s:K,s:K}", "made",
                          (unsigned long long)ledger->made, "freed",
                          (unsigned long long)ledger->freed, "live_bytes",
-                         (long long)ledger->live_bytes, "go_calls",
+                         (long long)ledger->live_bytes, "lent",
+                         (unsigned long long)ledger->lent, "go_calls",
                          (unsigned long long)go_calls());
 }
 
@@ -96,11 +97,20 @@ PyMethodDef module_functions[] = {
      "calls the release of the descriptor once when the last view is gone.\n"
      "If the layout is refused it is released at once, and a descriptor of\n"
      "an error is raised as the exception that it stands for."},
+    {"lend", FAST(pybuf_lend),
+     "lend($module, /, obj, *, writable=True)\n--\n\n"
+     "The memory of any exporter of the buffer protocol as a descriptor, for\n"
+     "a library of Go, C or any language, not copied.\n\n"
+     "obj is held until the library gives the descriptor back; one that\n"
+     "nobody took over goes with the Lent, or at the end of `with`.\n"
+     "writable: whether the library may write; memory that is read-only is\n"
+     "lent with writable=False."},
     {"stats", inspect_stats, METH_NOARGS,
      "stats($module, /)\n--\n\n"
      "What is alive in this interpreter, counted: a dict with blocks\n"
      "(memories), bytes, exports (views), sources (the same three for each\n"
-     "source), and go_calls, the calls into Go of the whole process so far."},
+     "source), lent (descriptors by lend() that have not come back), and\n"
+     "go_calls, the calls into Go of the whole process so far."},
     {"live", inspect_live, METH_NOARGS,
      "live($module, /)\n--\n\n"
      "A list of what is alive: one LiveMemory for each memory, oldest first.\n"

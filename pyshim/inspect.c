@@ -23,7 +23,8 @@ typedef struct {
 PyObject *
 inspect_stats(PyObject *module, PyObject *Py_UNUSED(unused))
 {
-    Ring *head = &state_of_module(module)->ledger->live;
+    const Ledger *ledger = state_of_module(module)->ledger;
+    const Ring *head = &ledger->live;
     Sums of[SOURCE_COUNT] = {{0}}, all = {0};
     for (Ring *p = head->next; p != head; p = p->next) {
         const Buffer *b = live_at(p);
@@ -52,9 +53,9 @@ inspect_stats(PyObject *module, PyObject *Py_UNUSED(unused))
     if (sources == NULL) {
         return NULL;
     }
-    return Py_BuildValue("{s:n,s:n,s:n,s:K,s:N}", "blocks", all.blocks,
-                         "bytes", all.bytes, "exports", all.exports,
-                         "go_calls", (unsigned long long)go_calls(),
+    return Py_BuildValue("{s:n,s:n,s:n,s:K,s:K,s:N}", "blocks", all.blocks,
+                         "bytes", all.bytes, "exports", all.exports, "lent",
+                         (unsigned long long)ledger->lent, "go_calls", (unsigned long long)go_calls(),
                          "sources", sources);
 }
 

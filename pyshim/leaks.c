@@ -58,6 +58,13 @@ report(void)
                                ? " (PYBUF_TRACE says where each was made):"
                                : ":"));
     }
+    if (ledger->lent > 0) {
+        say(line, snprintf(line, sizeof line,
+                           "pybuf: ResourceWarning: %llu descriptor%s by lend() "
+                           "had not come back at the end of Python\n",
+                           (unsigned long long)ledger->lent,
+                           ledger->lent == 1 ? "" : "s"));
+    }
     Py_ssize_t told = 0;
     for (Ring *p = ledger->live.next; p != &ledger->live && told < TOLD_LINES;
          p = p->next) {

@@ -27,6 +27,9 @@ ledger_drop(Ledger *ledger)
 {
     if (--ledger->holders == 0) {
         trace_end(ledger);
+        for (int i = 0; i < SPENT_LOANS; i++) {
+            free(ledger->spent[i]);
+        }
         free(ledger);
     }
 }

@@ -54,6 +54,7 @@ module_exec(PyObject *module)
         add_type(module, &lease_spec, &st->lease_type) < 0 ||
         add_type(module, &keeper_spec, &st->keeper_type) < 0 ||
         add_type(module, &layout_spec, &st->layout_type) < 0 ||
+        add_type(module, &lent_spec, &st->lent_type) < 0 ||
         add_live_type(module, st) < 0 || element_fill_caches(st) < 0 ||
         add_version(module) < 0 ||
         PyModule_AddIntConstant(module, "tracemalloc_domain",
@@ -61,7 +62,8 @@ module_exec(PyObject *module)
         return -1;
     }
     return PyModule_AddType(module, st->buffer_type) < 0 ||
-                   PyModule_AddType(module, st->layout_type) < 0
+                   PyModule_AddType(module, st->layout_type) < 0 ||
+                   PyModule_AddType(module, st->lent_type) < 0
                ? -1
                : 0;
 }
@@ -85,7 +87,7 @@ owned_objects(State *st, PyObject ***places)
         &st->last_spelling,   (PyObject **)&st->last_element,
         &st->by_dtype,        &st->dtype_type,
         &st->numpy_asarray,   &st->dtype_descr,
-        &st->ctypes_descr,
+        &st->ctypes_descr,    &st->parameter,
         &f->ctypes_data,      &f->ctypes_pointer,
         &f->ctypes_simple,    &f->ctypes_array,
         &f->ctypes_func,      &f->cffi_uintptr,
@@ -96,6 +98,7 @@ owned_objects(State *st, PyObject ***places)
         (PyObject **)&st->lease_type,
         (PyObject **)&st->keeper_type,
         (PyObject **)&st->layout_type,
+        (PyObject **)&st->lent_type,
         (PyObject **)&st->live_type,
     };
     _Static_assert(PYBUF_READINGS + SIG_COUNT +

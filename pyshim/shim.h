@@ -54,6 +54,9 @@ ring_remove(Ring *place)
 
 typedef struct Tracer Tracer;
 
+/* A power of two. */
+#define SPENT_LOANS 64
+
 /* Counts of one interpreter, guarded by its GIL. Malloc'd, so that a Buffer
  * that outlives its module still finds it. */
 typedef struct {
@@ -64,6 +67,9 @@ typedef struct {
     struct State *st;   /* of the module; NULL when it is gone */
     Ring live;      /* the Buffers that own a memory, by `place`, oldest first:
                      * borrowed, each leaves when its memory goes */
+    uint64_t lent;  /* descriptors by lend() that have not come back */
+    void *spent[SPENT_LOANS]; /* malloc'd: see lend.c */
+    unsigned next_spent;
     uint64_t traces; /* begun so far */
     Tracer *tracer; /* NULL unless a trace is on, or something that was seen
                      * while one was on is still remembered */
@@ -116,6 +122,7 @@ typedef struct State {
     void *spare_lease; /* memory of an object, or NULL; see door_numpy.c */
     PyTypeObject *keeper_type;
     PyTypeObject *layout_type;
+    PyTypeObject *lent_type;
     PyTypeObject *live_type; /* of the records of live() */
     /* For each way of reading (PYBUF_FORMAT...) a dict: str -> Element. They
      * differ: "f8" is a typestr, and to an exporter no format. */
@@ -127,6 +134,7 @@ typedef struct State {
     PyObject *numpy_asarray; /* numpy.asarray, likewise */
     PyObject *dtype_descr;   /* pybuf._dtype.descr, likewise */
     PyObject *ctypes_descr;  /* pybuf._ctypes.descr, likewise */
+    PyObject *parameter;     /* pybuf._parameter.parameter, likewise */
     void **numpy_api;     /* NumPy's C function table, NULL until needed */
     bool numpy_unknown;   /* NumPy is there, its table is of no known kind */
     Ledger *ledger;
@@ -256,6 +264,9 @@ const char *element_spelling(const Element *e);
 
 /* From anything that numpy.dtype() takes. Owned. */
 Element *element_from_numpy(State *st, PyObject *spec);
+/* Something that is imported once for each interpreter, and kept at the place.
+ * Borrowed. */
+PyObject *import_once(PyObject **place, const char *module, const char *name);
 /* NumPy exports no dates and no strings of its own, and does not say which
  * field is one: sets the error that does in place of the one that is set. */
 void element_explain(State *st, PyObject *obj);
@@ -751,6 +762,11 @@ int wrap_dims(PyObject *arg, const char *function, const char *what,
 Buffer *make_buffer(State *st, Element *e, const Layout *l, Wish wish);
 /* A new Buffer with a contiguous copy of what `src` exports. */
 Buffer *copy_of(State *st, PyObject *src, char order, Wish wish);
+/* What a view holds that the exporter `obj` has filled: the type of its items,
+ * owned, and where they lie: ndim, shape, strides and suboffsets of the layout,
+ * whether it is indirect, and nbytes. */
+Element *read_exporter(State *st, PyObject *obj, const Py_buffer *view,
+                       Layout *l);
 /* The items of a Buffer that need not be open, in `order`, at `to`. */
 int copy_out(Buffer *b, char order, char *to);
 /* __copy__ and __deepcopy__: items are no objects, so the two are one. */
@@ -783,6 +799,12 @@ Buffer *wrap_buffer(State *st, PyObject *const *arg, Element *e,
  * taken raises ValueError, and stays as it is. */
 Buffer *adopt_descriptor(State *st, pybuf_descriptor *d);
 PyObject *pybuf_adopt(PyObject *module, PyObject *descriptor);
+
+/* ---- lend.c: an exporter as a descriptor ------------------------------------ */
+
+extern PyType_Spec lent_spec;
+PyObject *pybuf_lend(PyObject *module, PyObject *const *args,
+                     Py_ssize_t nargs, PyObject *kwnames);
 
 /* ---- layout_type.c: the type Layout ---------------------------------------- */
 

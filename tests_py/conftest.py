@@ -30,6 +30,7 @@ class Alive:
 
     memories: int
     live_bytes: int
+    lent: int  # descriptors that have not come back
     goroutines: int
     blocks: int  # of Go's heap
 
@@ -42,6 +43,7 @@ class Alive:
         return cls(
             memories=counters["made"] - counters["freed"],
             live_bytes=counters["live_bytes"],
+            lent=counters["lent"],
             goroutines=runtime["goroutines"],
             blocks=runtime["blocks"],
         )

@@ -120,6 +120,7 @@ def copy(
 ) -> Buffer: ...
 
 # Three ways to say who sees to the memory; to say nothing is an error.
+def lend(obj: ReadableBuffer, *, writable: bool = True) -> Lent: ...
 @overload
 def wrap(
     address: _Address,
@@ -313,6 +314,23 @@ class Buffer(_Exporter):
         self, requested_schema: CapsuleType | None = None
     ) -> tuple[CapsuleType, CapsuleType]: ...
 
+# ---- Lent ------------------------------------------------------------------------------
+
+@final
+class Lent:
+    # Made by lend() only.
+    def __new__(cls, never: Never, /) -> Self: ...
+    @property
+    def taken(self) -> bool: ...
+    @property
+    def returned(self) -> bool: ...
+    @property
+    def _as_parameter_(self) -> ctypes.c_size_t: ...
+    def __index__(self) -> int: ...
+    def __int__(self) -> int: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *args: object) -> None: ...
+
 # ---- what is alive ---------------------------------------------------------------------
 
 @type_check_only
@@ -329,6 +347,7 @@ class _Sources(TypedDict):
 
 @type_check_only
 class _Stats(_Sums):
+    lent: int
     go_calls: int
     sources: _Sources
 
@@ -391,6 +410,7 @@ class _Counters(TypedDict):
     made: int
     freed: int
     live_bytes: int
+    lent: int
     go_calls: int
 
 @type_check_only
