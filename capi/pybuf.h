@@ -1,9 +1,10 @@
 /* pybuf.h: the descriptor, by which one library hands memory and its layout
  * to another, in one process.
  *
- * A producer fills one in and gives its address away. The consumer takes it
- * over, once, and calls its release, once. Nothing else passes between them:
- * neither needs the other's language, runtime or header files but this one.
+ * A producer fills one in and gives its address away, or NULL if it has no
+ * memory for one. The consumer looks at version and flags, takes it over, once,
+ * and calls its release, once. Nothing else passes between them: neither needs
+ * the other's language, runtime or header files but this one.
  *
  *     producer                          consumer
  *     d = one block of malloc
@@ -44,7 +45,9 @@ extern "C" {
 #define PYBUF_DESCRIPTOR_VERSION 1
 
 /* Name of a PyCapsule whose pointer is a descriptor, and its name after it was
- * taken over: by this a second take is always noticed. */
+ * taken over: by this a second take is always noticed. Its destructor is the
+ * producer's: where it finds the first name it takes the descriptor itself, and
+ * releases it. */
 #define PYBUF_CAPSULE "pybuf_descriptor"
 #define PYBUF_CAPSULE_USED "used_pybuf_descriptor"
 
@@ -126,7 +129,9 @@ typedef struct pybuf_descriptor {
 
     /* Gives memory and descriptor back: called once, by whoever took it, on
      * any thread; afterwards neither may be touched. It may not throw, and
-     * may not wait for a lock of the consumer's, such as Python's GIL. */
+     * may not wait for a lock of the consumer's, such as Python's GIL if that
+     * is Python. A descriptor of Python's own does wait for the GIL: hold no
+     * lock that a thread of Python's may want. */
     void (*release)(struct pybuf_descriptor *);
 
     /* The producer's. May be NULL. */

@@ -32,29 +32,29 @@ looks_cut(const void *at)
 /* By a pipe, into which the kernel writes what it can read. Any process may do
  * that; it takes two descriptors of files. */
 static bool
-readable_by_pipe(const void *at, size_t size)
+copy_by_pipe(const void *at, void *out, size_t size)
 {
     int ends[2];
     if (pipe(ends) < 0) {
-        return true; /* nobody to ask */
+        return false; /* nobody to ask */
     }
-    bool yes = write(ends[1], at, size) == (ssize_t)size;
+    bool copied = write(ends[1], at, size) == (ssize_t)size &&
+                  read(ends[0], out, size) == (ssize_t)size;
     close(ends[0]);
     close(ends[1]);
-    return yes;
+    return copied;
 }
 
+/* What lies there, if anything does. */
 static bool
-is_readable(const void *at)
+copy_by_kernel(const void *at, void *out, size_t size)
 {
-    char copy[sizeof(pybuf_descriptor)];
-    struct iovec here = {.iov_base = copy, .iov_len = sizeof copy};
-    struct iovec there = {.iov_base = (void *)at, .iov_len = sizeof copy};
+    struct iovec here = {.iov_base = out, .iov_len = size};
+    struct iovec there = {.iov_base = (void *)at, .iov_len = size};
     ssize_t n = process_vm_readv(getpid(), &here, 1, &there, 1, 0);
-    if (n < 0 && errno != EFAULT) { /* forbidden to some processes */
-        return readable_by_pipe(at, sizeof copy);
-    }
-    return n == (ssize_t)sizeof copy;
+    return n < 0 && errno != EFAULT /* forbidden to some processes */
+               ? copy_by_pipe(at, out, size)
+               : n == (ssize_t)size;
 }
 
 static int
@@ -65,6 +65,17 @@ refuse_place(const void *at, const char *why)
     return -1;
 }
 
+static int
+refuse_taken(const pybuf_descriptor *d)
+{
+    PyErr_Format(PyExc_ValueError,
+                 "adopt(): what lies at %p was adopted before, or is no "
+                 "descriptor%s",
+                 (void *)d, looks_cut(d) ? RESTYPE : "");
+    return -1;
+}
+
+/* Whether a descriptor that nobody took is there. */
 static int
 judge_place(const pybuf_descriptor *d)
 {
@@ -78,20 +89,19 @@ judge_place(const pybuf_descriptor *d)
     if ((uintptr_t)d % _Alignof(pybuf_descriptor) != 0) {
         return refuse_place(d, "descriptors lie at multiples of 8");
     }
-    if (looks_cut(d) && !is_readable(d)) {
-        return refuse_place(d, "there is no memory to read");
+    if (looks_cut(d)) {
+        pybuf_descriptor copy;
+        if (!copy_by_kernel(d, &copy, sizeof copy)) {
+            return refuse_place(d, "there is no memory to read");
+        }
+        if (copy.magic != PYBUF_DESCRIPTOR_MAGIC) {
+            return refuse_taken(d);
+        }
     }
-    return 0;
-}
-
-static int
-refuse_taken(const pybuf_descriptor *d)
-{
-    PyErr_Format(PyExc_ValueError,
-                 "adopt(): what lies at %p was adopted before, or is no "
-                 "descriptor%s",
-                 (void *)d, looks_cut(d) ? RESTYPE : "");
-    return -1;
+    return __atomic_load_n(&d->magic, __ATOMIC_ACQUIRE) ==
+                   PYBUF_DESCRIPTOR_MAGIC
+               ? 0
+               : refuse_taken(d);
 }
 
 /* Whether we could do with it what its producer relies on. */
@@ -100,10 +110,6 @@ judge_untaken(const pybuf_descriptor *d)
 {
     if (judge_place(d) < 0) {
         return -1;
-    }
-    if (__atomic_load_n(&d->magic, __ATOMIC_ACQUIRE) !=
-        PYBUF_DESCRIPTOR_MAGIC) {
-        return refuse_taken(d);
     }
     if (d->version < 1 || d->version > PYBUF_DESCRIPTOR_VERSION) {
         PyErr_Format(PyExc_ValueError,

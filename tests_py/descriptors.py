@@ -205,13 +205,13 @@ def dims(values: Sequence[int] | None) -> Any:
 
 
 @functools.cache
-def library_file() -> str:
+def library_file(source: str = SOURCE) -> str:
     """The library, compiled once; whoever has no compiler skips."""
     cc = shutil.which("cc")
     if cc is None:
         pytest.skip("no C compiler")
     folder = Path(tempfile.mkdtemp(prefix="descriptors"))
-    (folder / "library.c").write_text(SOURCE)
+    (folder / "library.c").write_text(source)
     subprocess.run(
         [cc, *FLAGS, f"-I{CAPI}", str(folder / "library.c"), "-o", str(folder / "library.so")],
         check=True,

@@ -108,6 +108,19 @@ def right_views() -> None:
     hash(pybuf.copy(b"abc").toreadonly())
 
 
+def right_descriptors() -> None:
+    lent = [pybuf.lend(pybuf.zeros(8)) for _ in range(3)]
+    assert_type(pybuf.adopt(pybuf.lend(b"", writable=False)), pybuf.Buffer)
+    pybuf.adopt(int(lent[0]))
+    pybuf.adopt(ctypes.c_size_t(int(lent[1])))
+    pybuf.adopt(ctypes.c_void_p(int(lent[2])))
+    with pybuf.lend(bytearray(8)) as d:
+        assert_type(d, pybuf.Lent)
+        ctypes.CDLL(None).labs(d)
+    assert_type((d.taken, d.returned), tuple[bool, bool])
+    assert_type(pybuf.stats()["lent"], int)
+
+
 def right_inspection() -> None:
     path = Path(os.devnull)
     with pybuf.trace(io.StringIO()), pybuf.trace(os.devnull), pybuf.trace(path), pybuf.trace(None):
@@ -119,6 +132,26 @@ def right_inspection() -> None:
 
 
 # ---- wrong: each of them raises ---------------------------------------------------
+
+
+def wrong_descriptor() -> None:
+    pybuf.adopt("0x1000")  # type: ignore[arg-type]
+
+
+def wrong_descriptor_none() -> None:
+    pybuf.adopt(None)  # type: ignore[arg-type]
+
+
+def wrong_lend() -> None:
+    pybuf.lend("text")  # type: ignore[arg-type]
+
+
+def wrong_lend_by_position() -> None:
+    pybuf.lend(bytearray(3), True)  # type: ignore[call-arg]
+
+
+def wrong_lent() -> None:
+    pybuf.Lent()  # type: ignore[call-arg]
 
 
 def wrong_trace() -> None:

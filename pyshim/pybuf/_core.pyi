@@ -86,8 +86,7 @@ _Release: TypeAlias = (
     Callable[[int], object] | tuple[_Address, _Address | None] | CapsuleType | _CFFIData
 )
 
-# None is what ctypes makes of NULL, which is refused in words.
-_Descriptor: TypeAlias = _Address | ctypes._SimpleCData[int] | None  # noqa: SLF001
+_Descriptor: TypeAlias = _Address | ctypes._SimpleCData[int]  # noqa: SLF001 - as above
 
 _Order: TypeAlias = Literal["C", "F"]
 _Source: TypeAlias = Literal["c", "go"]  # what can be asked for; "foreign" is by wrap()
