@@ -21,12 +21,19 @@
 
 /* ---- before it is taken ---------------------------------------------------- */
 
-/* Full addresses are trusted. These are not: what was cut to 32 bits, and cut
- * and then widened by its sign. */
+/* What was cut to 32 bits, or cut and then widened by its sign. */
 static bool
 looks_cut(const void *at)
 {
-    return (uintptr_t)at >> 32 == 0 || (uintptr_t)at >> 47 != 0;
+    return (uintptr_t)at >> 32 == 0 || (intptr_t)at < 0;
+}
+
+/* Full addresses are trusted. These are not: where they can be one at all, it
+ * is seldom, and a look is made by the kernel first. */
+static bool
+is_doubtful(const void *at)
+{
+    return looks_cut(at) || (uintptr_t)at >> 47 != 0;
 }
 
 /* By a pipe, into which the kernel writes what it can read. Any process may do
@@ -89,7 +96,7 @@ judge_place(const pybuf_descriptor *d)
     if ((uintptr_t)d % _Alignof(pybuf_descriptor) != 0) {
         return refuse_place(d, "descriptors lie at multiples of 8");
     }
-    if (looks_cut(d)) {
+    if (is_doubtful(d)) {
         pybuf_descriptor copy;
         if (!copy_by_kernel(d, &copy, sizeof copy)) {
             return refuse_place(d, "there is no memory to read");
@@ -125,6 +132,14 @@ judge_untaken(const pybuf_descriptor *d)
                      "adopt(): the descriptor has flags 0x%x, of which this "
                      "pybuf does not know 0x%x; it was not taken over",
                      d->flags, d->flags & ~KNOWN_FLAGS);
+        return -1;
+    }
+    if ((d->flags & PYBUF_FLAG_PROCESS) != 0 && d->pid <= 0) {
+        PyErr_Format(PyExc_ValueError,
+                     "adopt(): the descriptor is bound to a process "
+                     "(PYBUF_FLAG_PROCESS) and pid, which says to which, is "
+                     "%d; it was not taken over",
+                     d->pid);
         return -1;
     }
     if (d->release == NULL) {

@@ -443,6 +443,7 @@ def test_a_capsule_of_another_name_is_refused_with_it(name, words):
         ({"flags": 8}, "0x8"),
         ({"flags": 2**31 + 1}, "0x80000000"),
         ({"release": ds.NONE}, "no release function"),
+        ({"flags": ds.PROCESS, "pid": -1}, "bound to a process"),
     ],
     ids=str,
 )
@@ -620,7 +621,7 @@ FIELDS = {
     "itemsize": st.integers(-2, 20),
     "nbytes": st.integers(-1, 100),
     "flags": st.integers(0, 7),
-    "pid": st.sampled_from([0, 1, 2**31 - 1]),
+    "pid": st.sampled_from([0, 1, 2**31 - 1]),  # 0 is this process to produce()
     "data": st.sampled_from([None, ADDRESS, 8, 2**64 - 1]),
 }
 
