@@ -66,7 +66,8 @@ enum {
     PYBUF_FLAG_PROCESS = 2,
     /* There is no memory: the producer failed. `format` is a text for people,
      * UTF-8; `ndim` is one of the kinds below; with PYBUF_ESYSTEM `nbytes` is
-     * the errno. The other fields but `release` and `ctx` say nothing. */
+     * the errno. The other fields but `release`, `ctx` and with
+     * PYBUF_FLAG_PROCESS `pid` say nothing. */
     PYBUF_FLAG_ERROR = 4
 };
 
