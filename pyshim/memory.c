@@ -176,13 +176,19 @@ typedef void (*DescriptorRelease)(pybuf_descriptor *);
  * leaves it so. Which threads it knows cannot be asked of another library's; so
  * each thread remembers the release that it called last and that left the mask
  * alone: asking the kernel twice takes longer than all the rest. */
-static __thread DescriptorRelease quiet;
+static ThreadKey quiet;
+
+int
+memory_prepare(void)
+{
+    return thread_key_make(&quiet, NULL);
+}
 
 static void
 release_masked(pybuf_descriptor *d)
 {
     DescriptorRelease release = d->release;
-    if (release == quiet) {
+    if (pthread_getspecific(quiet.key) == (void *)release) {
         release(d);
         return;
     }
@@ -193,7 +199,7 @@ release_masked(pybuf_descriptor *d)
     release(d);
     pthread_sigmask(SIG_SETMASK, &before, &after);
     if (memcmp(&before, &after, sizeof before) == 0) {
-        quiet = release;
+        pthread_setspecific(quiet.key, (void *)release);
     }
 }
 

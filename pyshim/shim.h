@@ -560,6 +560,8 @@ int memory_new(Memory *mem, Py_ssize_t nbytes, Wish wish);
 const char *memory_source_name(Source source);
 /* A non-NULL pointer for zero bytes. */
 char *memory_nowhere(void);
+/* What threads remember of releases. ImportError if that cannot be had. */
+int memory_prepare(void);
 /* Gives the memory back, once; runs callbacks. Keeps a pending exception. */
 void memory_release(Memory *mem);
 
