@@ -36,6 +36,7 @@ type Buffer struct {
 
 	readOnly bool
 	foreign  *foreign // nil: memory of Go's
+	then     func()   // nil: nobody wants to know
 }
 
 // foreign is memory of C's, which can be given away once.
@@ -80,12 +81,36 @@ func (b *Buffer) ReadOnly() *Buffer {
 	return &r
 }
 
+// Then is the same memory, with a function that is called once for each export
+// of it: when that has come back, on any thread, or before Export returns if it
+// fails. It must not wait for what Python has, such as its GIL.
+func (b *Buffer) Then(f func()) *Buffer {
+	if b.Err() != nil {
+		return b
+	}
+	r := *b
+	r.then = f
+	return &r
+}
+
 // Shape is the items along each axis, the caller's to keep; nil with an error.
 func (b *Buffer) Shape() []int {
 	if b.Err() != nil {
 		return nil
 	}
 	return slices.Clone(b.shape)
+}
+
+// String tells people what the memory is.
+func (b *Buffer) String() string {
+	if err := b.Err(); err != nil {
+		return "pybuf.Buffer with an error: " + err.Error()
+	}
+	access := ""
+	if b.readOnly {
+		access = ", read-only"
+	}
+	return "pybuf.Buffer of shape " + tuple(b.shape) + " and format " + quote(b.format) + access
 }
 
 // Layout is what the memory is described as; the zero Layout with an error.

@@ -100,11 +100,17 @@ func (f *goFacts) check(d *descriptor, writable bool) (n int, err error) {
 	case d.data == 0 || d.data+uintptr(facts.NBytes) < d.data:
 		return 0, fail(ErrValue, "the descriptor has ", strconv.Itoa(facts.NBytes), " bytes at 0x",
 			strconv.FormatUint(uint64(d.data), 16), ", where there is no room for them; its maker has to give their address")
-	case d.data%f.align != 0:
-		return 0, fail(ErrBuffer, "the memory is at 0x", strconv.FormatUint(uint64(d.data), 16), ", and Go wants ", f.name,
-			" at a multiple of ", strconv.Itoa(int(f.align)), "; lend a copy of it")
 	}
 	return facts.NBytes / f.size, nil
+}
+
+// checkPlace tells whether Go can use the items where they lie.
+func (f *goFacts) checkPlace(d *descriptor, n int) error {
+	if n == 0 || d.data%f.align == 0 {
+		return nil
+	}
+	return fail(ErrBuffer, "the memory is at 0x", strconv.FormatUint(uint64(d.data), 16), ", and Go wants ", f.name,
+		" at a multiple of ", strconv.Itoa(int(f.align)), "; lend a copy of it")
 }
 
 // checkItems tells whether the items are of the Go type.

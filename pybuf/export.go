@@ -32,14 +32,19 @@ func (b *Buffer) Export() uintptr {
 			free = func() { callFree(b.foreign.free) }
 		}
 	}
+	if b != nil && b.then != nil {
+		first := free
+		free = func() { first(); callFree(b.then) }
+	}
 	if err != nil {
 		free()
 		return exportError(err, from)
 	}
 	e := pins.reserve()
-	if b.foreign != nil {
+	if b.foreign != nil || b.then != nil {
 		e.end = free
-	} else {
+	}
+	if b.foreign == nil {
 		b.pin(e)
 	}
 	d := newDescriptor(b.descriptorSize())

@@ -76,6 +76,8 @@ func (r *goTypeReader) item(t reflect.Type) (*item, *Error) {
 		return it, nil
 	case reflect.Struct:
 		return r.record(t)
+	case reflect.Slice:
+		return nil, r.refuse(t, "is a slice, whose items lie somewhere else; lend a slice of slices by Rows, or use arrays, such as [3]float64")
 	}
 	return nil, r.refuse(t, "holds a pointer, which means nothing outside of Go; lend numbers, bools, arrays or structs of them")
 }

@@ -54,7 +54,9 @@ func takeSlice(f *goFacts, address uintptr, writable bool) (data unsafe.Pointer,
 		return nil, 0, nothing, err
 	}
 	// It is ours from here on, so that nobody frees it while it is looked at.
-	n, err = f.check(d, writable)
+	if n, err = f.check(d, writable); err == nil {
+		err = f.checkPlace(d, n)
+	}
 	if err != nil {
 		d.putBack()
 		return nil, 0, nothing, err
@@ -76,6 +78,18 @@ func takeSlice(f *goFacts, address uintptr, writable bool) (data unsafe.Pointer,
 
 // noItems is where slices of no items begin.
 var noItems complex128
+
+// Release gives back a descriptor that nobody took, such as one that [Slice]
+// refused or that stands for an error: whoever made it ends what it holds.
+//
+// Errors: ErrValue for what is no descriptor or was taken before.
+func Release(d uintptr) error {
+	taken, err := takeDescriptor(d)
+	if err == nil {
+		taken.giveBack()
+	}
+	return err
+}
 
 // Shape tells the extents of a descriptor's memory, without taking it: () for
 // one item alone.

@@ -100,8 +100,8 @@ func TestOfAny_WhatCannotBeLentIsRefused(t *testing.T) {
 	requireError(t, pybuf.OfAny(map[int]int{}), pybuf.ErrType, `"map[int]int" holds a pointer`)
 	requireError(t, pybuf.OfAny([]string{}), pybuf.ErrType, `"string" holds a pointer`)
 	requireError(t, pybuf.OfAny(&[]string{}), pybuf.ErrType, `"string" holds a pointer`)
-	requireError(t, pybuf.OfAny([][][]int{}), pybuf.ErrType, `"[]int" holds a pointer`)
-	requireError(t, pybuf.OfAny(&[2][]int{}), pybuf.ErrType, `"[]int" holds a pointer`)
+	requireError(t, pybuf.OfAny([][][]int{}), pybuf.ErrType, `"[]int" is a slice`)
+	requireError(t, pybuf.OfAny(&[2][]int{}), pybuf.ErrType, `"[]int" is a slice`)
 	requireError(t, pybuf.OfAny(&struct{ Who string }{}), pybuf.ErrType, `field "Who"`)
 	requireError(t, pybuf.OfAny(&struct{}{}), pybuf.ErrType, "0 bytes")
 	p := &trade{}
