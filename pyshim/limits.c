@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-/* What the runtime of Go 1.24 to 1.26 takes, and some more: it reserves 1.3 GiB
+/* What the runtime of Go 1.25 and 1.26 takes, and some more: it reserves 1.3 GiB
  * of addresses, and the C library, for the allocations of its first threads,
  * another 0.2. With less it starts at some limits, and ends the process at
  * others. It writes to less than 64 MiB of them before its first collection. */

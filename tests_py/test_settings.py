@@ -182,7 +182,7 @@ def spellings() -> list[str]:
 @pytest.fixture
 def go_program(tmp_path: Path) -> str:
     """A Go program that does nothing."""
-    (tmp_path / "go.mod").write_text("module nothing\n\ngo 1.24\n")
+    (tmp_path / "go.mod").write_text("module nothing\n\ngo 1.25\n")
     (tmp_path / "main.go").write_text("package main\n\nfunc main() {}\n")
     subprocess.run(
         ["go", "build", "-o", "nothing", "."],

@@ -132,7 +132,7 @@ USE = """
 
 
 def build_other(folder: Path) -> Path:
-    (folder / "go.mod").write_text("module other\n\ngo 1.24\n")
+    (folder / "go.mod").write_text("module other\n\ngo 1.25\n")
     (folder / "main.go").write_text(OTHER.lstrip())
     subprocess.run(
         ["go", "build", "-buildmode=c-shared", "-o", "other.so", "."],
