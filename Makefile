@@ -32,7 +32,7 @@ export GOWORK := off
 unexport PYTHONHOME PYTHONPATH
 
 # Folders are among the sources: a file that is removed changes its folder only.
-SOURCES := pyshim $(shell find pybuf capi pyshim/*.go pyshim/*.c pyshim/*.h pyshim/*.map \
+SOURCES := pyshim $(shell find pybuf capi gopybuf/*.h pyshim/*.go pyshim/*.c pyshim/*.h pyshim/*.map \
 	\( -type d -o -name '*.go' -o -name '*.c' -o -name '*.h' -o -name '*.map' \) \
 	! -name '*_test.go' 2>/dev/null)
 BUILD := setup.py pyproject.toml go.mod $(wildcard pyshim/buildsys/*.py)

@@ -13,11 +13,44 @@ state_of(PyObject *self)
     return PyType_GetModuleState(Py_TYPE(self));
 }
 
-static int
-add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out)
+/* The heap types, in the order in which they are made; and whether the module
+ * shows them. */
+static const struct {
+    PyType_Spec *spec;
+    size_t place; /* in State */
+    bool shown;
+} types[] = {
+    {&buffer_spec, offsetof(State, buffer_type), true},
+    {&element_spec, offsetof(State, element_type), false},
+    {&lease_spec, offsetof(State, lease_type), false},
+    {&keeper_spec, offsetof(State, keeper_type), false},
+    {&layout_spec, offsetof(State, layout_type), true},
+    {&lent_spec, offsetof(State, lent_type), true},
+    {&gopy_value_spec, offsetof(State, gopy_value_type), true},
+    {&gopy_library_spec, offsetof(State, gopy_library_type), true},
+    {&gopy_loan_spec, offsetof(State, gopy_loan_type), true},
+};
+#define TYPES ((int)(sizeof types / sizeof types[0]))
+
+static PyObject **
+place_of_type(State *st, int i)
 {
-    *out = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
-    return *out == NULL ? -1 : 0;
+    return (PyObject **)((char *)st + types[i].place);
+}
+
+static int
+add_types(PyObject *module, State *st)
+{
+    for (int i = 0; i < TYPES; i++) {
+        PyObject **place = place_of_type(st, i);
+        *place = PyType_FromModuleAndSpec(module, types[i].spec, NULL);
+        if (*place == NULL ||
+            (types[i].shown &&
+             PyModule_AddType(module, (PyTypeObject *)*place) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 static int
@@ -49,23 +82,14 @@ module_exec(PyObject *module)
     State *st = PyModule_GetState(module);
     if ((st->ledger = ledger_new(st)) == NULL ||
         (st->by_dtype = PyDict_New()) == NULL ||
-        add_type(module, &buffer_spec, &st->buffer_type) < 0 ||
-        add_type(module, &element_spec, &st->element_type) < 0 ||
-        add_type(module, &lease_spec, &st->lease_type) < 0 ||
-        add_type(module, &keeper_spec, &st->keeper_type) < 0 ||
-        add_type(module, &layout_spec, &st->layout_type) < 0 ||
-        add_type(module, &lent_spec, &st->lent_type) < 0 ||
+        add_types(module, st) < 0 ||
         add_live_type(module, st) < 0 || element_fill_caches(st) < 0 ||
         add_version(module) < 0 ||
         PyModule_AddIntConstant(module, "tracemalloc_domain",
                                 TRACEMALLOC_DOMAIN) < 0) {
         return -1;
     }
-    return PyModule_AddType(module, st->buffer_type) < 0 ||
-                   PyModule_AddType(module, st->layout_type) < 0 ||
-                   PyModule_AddType(module, st->lent_type) < 0
-               ? -1
-               : 0;
+    return 0;
 }
 
 #define OBJECTS_MAX 64
@@ -92,20 +116,16 @@ owned_objects(State *st, PyObject ***places)
         &f->ctypes_simple,    &f->ctypes_array,
         &f->ctypes_func,      &f->cffi_uintptr,
         &f->cffi_data,        &f->cffi,
-        /* last: the others may be of these types */
-        (PyObject **)&st->buffer_type,
-        (PyObject **)&st->element_type,
-        (PyObject **)&st->lease_type,
-        (PyObject **)&st->keeper_type,
-        (PyObject **)&st->layout_type,
-        (PyObject **)&st->lent_type,
         (PyObject **)&st->live_type,
     };
-    _Static_assert(PYBUF_READINGS + SIG_COUNT +
+    _Static_assert(PYBUF_READINGS + SIG_COUNT + TYPES +
                            sizeof rest / sizeof rest[0] <= OBJECTS_MAX,
                    "more objects than OBJECTS_MAX");
     for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) {
         places[n++] = rest[i];
+    }
+    for (int i = 0; i < TYPES; i++) { /* last: the others may be of these */
+        places[n++] = place_of_type(st, i);
     }
     return n;
 }

@@ -9,7 +9,7 @@
 package pyshim
 
 /*
-#cgo CFLAGS: -I${SRCDIR}/../capi -std=c11 -D_GNU_SOURCE -Wall -Wextra -fvisibility=hidden
+#cgo CFLAGS: -I${SRCDIR}/../capi -I${SRCDIR}/../gopybuf -std=c11 -D_GNU_SOURCE -Wall -Wextra -fvisibility=hidden
 // Calls of Go's own C that come to limits.c, entry.c and guard.c, which say why.
 #cgo LDFLAGS: -Wl,--wrap=pthread_create -Wl,--wrap=pthread_key_create -Wl,--wrap=sigaction
 */

@@ -124,6 +124,9 @@ typedef struct State {
     PyTypeObject *layout_type;
     PyTypeObject *lent_type;
     PyTypeObject *live_type; /* of the records of live() */
+    PyTypeObject *gopy_library_type;
+    PyTypeObject *gopy_loan_type;
+    PyTypeObject *gopy_value_type;
     /* For each way of reading (PYBUF_FORMAT...) a dict: str -> Element. They
      * differ: "f8" is a typestr, and to an exporter no format. */
     PyObject *readings[PYBUF_READINGS];
@@ -801,6 +804,12 @@ Buffer *wrap_buffer(State *st, PyObject *const *arg, Element *e,
  * taken raises ValueError, and stays as it is. */
 Buffer *adopt_descriptor(State *st, pybuf_descriptor *d);
 PyObject *pybuf_adopt(PyObject *module, PyObject *descriptor);
+
+/* ---- gopy.c: Go values of gopy modules ------------------------------------ */
+
+extern PyType_Spec gopy_library_spec;
+extern PyType_Spec gopy_loan_spec;
+extern PyType_Spec gopy_value_spec;
 
 /* ---- lend.c: an exporter as a descriptor ------------------------------------ */
 

@@ -39,7 +39,7 @@ def tree(tmp_path):
     for name in ("LICENSE", "MANIFEST.in", "README.md", "go.mod", "pyproject.toml", "setup.py"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, copy)
-    for name in ("capi", "pybuf", "pyshim"):
+    for name in ("capi", "gopybuf", "pybuf", "pyshim"):
         unwanted = shutil.ignore_patterns("_core.abi3.*", "*.egg-info", "__pycache__")
         shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
     return copy

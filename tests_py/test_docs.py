@@ -28,7 +28,10 @@ from doc_pages import Block, blocks, like
 pytestmark = pytest.mark.build
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
-CODE = ["pyshim", "pyshim/pybuf", "pyshim/buildsys", "capi", "pybuf", "pybuf/pybuftest"]
+CODE = [
+    "pyshim", "pyshim/pybuf", "pyshim/pybuf/gopy", "pyshim/buildsys",
+    "capi", "pybuf", "pybuf/pybuftest", "gopybuf",
+]  # fmt: skip
 LANGUAGES = {"python", "text", "sh", "c", "go"}
 
 

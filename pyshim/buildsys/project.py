@@ -38,7 +38,7 @@ def headers_digest(root: Path = ROOT) -> str:
     the cache does see.
     """
     digest = hashlib.sha256()
-    for folder in ("capi", "pyshim"):
+    for folder in ("capi", "gopybuf", "pyshim"):
         for header in sorted((root / folder).glob("*.h")):
             digest.update(f"{folder}/{header.name}\0".encode())
             digest.update(header.read_bytes())

@@ -1,0 +1,191 @@
+"""Arrays as arguments of Go functions."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from pybuf.gopy._table import Parameter, Table
+from pybuf.gopy._values import Types, copy_to, is_slice, lend_to, loan_of
+
+_MISSING = object()
+# What these are given stays in Go: they get copies.
+_KEEPERS = frozenset({"append", "__setitem__"})
+
+
+class _Argument(NamedTuple):
+    """An argument of a Python function that is a Go value."""
+
+    position: int
+    name: str
+    type_id: str
+    by_value: bool  # nil would end the process
+    what: str  # in errors
+
+
+class Wrapper:
+    """Makes functions of a gopy module take arrays."""
+
+    def __init__(self, types: Types, table: Table | None) -> None:
+        self._types = types
+        self._functions = {} if table is None else table.functions
+
+    def function(self, name: str, function: Any) -> Any:
+        """Return the function that takes arrays, or None if it has no use for them."""
+        return self._wrapped(function, keeps=name.startswith("Set_"))
+
+    def member(self, name: str, value: Any) -> Any:
+        """Return the same for what stands in a class."""
+        if isinstance(value, property):
+            setter = value.fset and self._wrapped(value.fset, keeps=True)
+            return None if setter is None else value.setter(setter)
+        if inspect.isfunction(value) and name not in {"__init__", "__del__"}:
+            return self._wrapped(value, keeps=name in _KEEPERS)
+        return None
+
+    def _arguments(self, function: Any) -> tuple[_Argument, ...]:
+        """Find the arguments that are Go values, by the Go function that is called.
+
+        Both have the same arguments in the same order; a method's first is the receiver.
+        """
+        code = function.__code__
+        names = code.co_varnames[: code.co_argcount]
+        for called in code.co_names:
+            row: tuple[Parameter | None, ...] = self._functions.get(called, ())
+            found = tuple(
+                _Argument(i, name, *parameter, f"{function.__qualname__}(): argument {name}")
+                for i, (name, parameter) in enumerate(zip(names, row, strict=False))
+                if parameter is not None and name != "self"
+            )
+            if found:
+                return found
+        return ()
+
+    def _wrapped(self, function: Any, *, keeps: bool) -> Any:
+        arguments = self._arguments(function)
+        return _taking_arrays(function, arguments, self._types, keeps=keeps) if arguments else None
+
+
+def _taking_arrays(
+    function: Any, arguments: tuple[_Argument, ...], types: Types, *, keeps: bool
+) -> Callable[..., Any]:
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount]
+    go_run = names.index("goRun") if "goRun" in names else None
+    convert = _Converter(types, arguments)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        given = list(args)
+        copies = keeps
+        if go_run is not None:  # with it the call goes on when this one has returned
+            copies = bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
+        convert(given, kwargs, copies=copies)
+        if not types.library.lending:
+            return function(*given, **kwargs)
+        result = None
+        try:
+            result = function(*given, **kwargs)
+        finally:  # what is lent, now or before, may be kept by a Go object that took part
+            for value in (*given, *kwargs.values(), result):
+                if isinstance(value, types.go_class) and loan_of(value) is None:
+                    types.library.bind(getattr(value, "handle", 0))
+        return result
+
+    return call
+
+
+class _Converter:
+    """Puts Go objects in the places of arrays, for one function."""
+
+    def __init__(self, types: Types, arguments: tuple[_Argument, ...]) -> None:
+        self._types = types
+        self._arguments = arguments
+
+    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> None:
+        """Convert the arguments where they stand."""
+        lent = False
+        for argument in self._arguments:
+            by_position = argument.position < len(given)
+            value = (
+                given[argument.position] if by_position else kwargs.get(argument.name, _MISSING)
+            )
+            if value is _MISSING or self._is_plain(value, argument):
+                continue
+            if not (copies or lent):
+                copies = self._is_out_of_sight(given, kwargs)
+            value = self._convert(value, argument, copies=copies)
+            lent = lent or loan_of(value) is not None
+            if by_position:
+                given[argument.position] = value
+            else:
+                kwargs[argument.name] = value
+
+    def _is_plain(self, value: Any, argument: _Argument) -> bool:
+        """Whether it is just what gopy wants, on Go's own memory."""
+        wanted = self._types.classes.get(argument.type_id)
+        return type(value) is wanted and loan_of(value) is None
+
+    def _is_out_of_sight(self, given: list[Any], kwargs: dict[str, Any]) -> bool:
+        """Whether an object that takes part could keep memory where no search finds it."""
+        return any(
+            isinstance(value, self._types.go_class)
+            and not is_slice(value)
+            and getattr(value, "handle", 0) > 0
+            and self._types.library.is_opaque(value.handle)
+            for value in (*given, *kwargs.values())
+        )
+
+    def _convert(self, value: Any, argument: _Argument, *, copies: bool) -> Any:
+        types, type_id = self._types, argument.type_id
+        if value is None:
+            value = types.nil
+        if isinstance(value, types.go_class):
+            self._check(value, argument)
+            if not (copies and loan_of(value) is not None and type_id in types.slices):
+                return value
+        elif type_id not in types.slices or type_id not in types.classes:
+            raise TypeError(
+                f"{argument.what} is a {types.name(type_id)} of Go: give such an object, "
+                f"not {type(value).__name__!r}"
+            )
+        return self._made(value, argument, copies=copies)
+
+    def _made(self, value: Any, argument: _Argument, *, copies: bool) -> Any:
+        """Make a slice of what is not one, or of one that must not be handed on."""
+        cls = self._types.classes[argument.type_id]
+        try:
+            view = memoryview(value)
+        except (TypeError, BufferError, ValueError) as error:
+            raise TypeError(
+                f"{argument.what} is a {self._types.name(argument.type_id)} of Go, and a "
+                f"{type(value).__name__!r} lends no memory for it: give an array, or "
+                f"{cls.__name__}(...)"
+            ) from error
+        made = cls()
+        try:
+            # Nobody can see what is written to a copy; but to such memory nobody may write.
+            (copy_to if copies or view.readonly else lend_to)(made, value)
+        except (TypeError, BufferError, ValueError) as error:
+            raise TypeError(f"{argument.what}: {error}") from error
+        return made
+
+    def _check(self, value: Any, argument: _Argument) -> None:
+        """Refuse what gopy takes and ends the process for."""
+        types, name = self._types, self._types.name(argument.type_id)
+        handle = getattr(value, "handle", 0)
+        if handle < 1:
+            if argument.by_value:
+                raise TypeError(f"{argument.what} is a {name} of Go, for which nil does not stand")
+            return
+        sample = types.sample(argument.type_id)
+        if sample is not None:
+            fits = types.library.fits(handle, sample.handle)
+        else:
+            is_interface = not types.names.get(argument.type_id, "").startswith("*")
+            fits = is_interface or types.library.type_name(handle) in {name, f"*{name}"}
+        if not fits:
+            raise TypeError(
+                f"{argument.what} is a {name} of Go, and {type(value).__name__} is a "
+                f"{types.library.type_name(handle)}"
+            )
