@@ -52,6 +52,12 @@ setup: $(VENV)/.installed $(VENV)/.go-modules ## make .venv, with the test tools
 demo: setup ## show what pybuf does
 	$(PY) -m pybuf demo
 
+.PHONY: example
+example: setup ## build examples/goimage, Go's pictures as arrays, and run it
+	$(PY) examples/goimage/build.py
+	@mkdir -p build
+	$(PY) examples/goimage/demo.py --output build
+
 .PHONY: test
 test: setup ## run all tests, Go and Python
 	@$(MAKE) --no-print-directory test-go
@@ -102,6 +108,7 @@ bench: setup ## time pybuf beside NumPy, ctypes and others
 .PHONY: clean
 clean: ## remove all that was made here
 	rm -rf $(VENV) build dist pyshim/*.egg-info $(EXTENSION) pyshim/pybuf/*.abi3.h
+	rm -f examples/*/lib*.so examples/*/lib*.h
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

@@ -1,6 +1,10 @@
-"""Runs the ```python blocks of a page, as a program: python doc_pages.py PAGE.
+"""Runs the blocks of a page: python doc_pages.py PAGE [--programs].
 
 A page that says what is alive needs an interpreter in which nothing else is.
+
+Of most pages the ```python blocks are run. Where a page shows how programs are
+built, all blocks are run in their order, in the working folder: Go is written to
+the file that its first line names, shell goes to bash.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import contextlib
 import gc
 import io
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +28,11 @@ class Block:
     text: str
     line: int  # of the page, where the text begins
     follows: bool  # nothing but blanks between it and the block before
+    section: str = ""  # the heading above it
+
+    def is_program(self, page: Path) -> bool:
+        """Says whether it is a part of how a program is built."""
+        return page.name == "go.md" or self.section == "From Go"
 
 
 def blocks(page: Path) -> list[Block]:
@@ -31,7 +41,8 @@ def blocks(page: Path) -> list[Block]:
     for match in re.finditer(r"^```(\w*)\n(.*?)^```$", content, re.MULTILINE | re.DOTALL):
         line = content.count("\n", 0, match.start(2)) + 1
         follows = end >= 0 and not content[end : match.start()].strip()
-        found.append(Block(match[1], match[2], line, follows))
+        headings = re.findall(r"^#+ (.*)$", content[: match.start()], re.MULTILINE)
+        found.append(Block(match[1], match[2], line, follows, headings[-1] if headings else ""))
         end = match.end()
     assert content.count("\n```") + content.startswith("```") == 2 * len(found), page
     return found
@@ -89,21 +100,50 @@ def execute(statement: Statement, place: str, scope: dict[str, Any]) -> None:
     assert like(statement.expected).fullmatch(said), f"{where}: {statement.expected} != {said}"
 
 
-def run_page(page: Path) -> None:
+def write_go(block: Block) -> None:
+    named = re.match(r"// ([\w./]+\.go)\n", block.text)
+    assert named, f"line {block.line}: the first line names no file"
+    Path(named[1]).parent.mkdir(exist_ok=True)
+    Path(named[1]).write_text(block.text, encoding="utf-8")
+
+
+def run_shell(block: Block) -> str:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block.text],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (block.text, done.stdout, done.stderr)
+    return done.stdout
+
+
+def run_python(block: Block, place: str, scope: dict[str, Any]) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for statement in statements(block):
+            ast.increment_lineno(statement.node, block.line - 1)
+            execute(statement, place, scope)
+    return printed.getvalue()
+
+
+def run_page(page: Path, programs: bool = False) -> None:
     """Runs all blocks in one namespace, and looks that nothing is left behind."""
     scope: dict[str, Any] = {"__name__": "page"}
     all_blocks = blocks(page)
     for i, block in enumerate(all_blocks):
-        if block.language != "python":
+        if block.is_program(page) != programs:
             continue
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            for statement in statements(block):
-                ast.increment_lineno(statement.node, block.line - 1)
-                execute(statement, page.name, scope)
         after = all_blocks[i + 1] if i + 1 < len(all_blocks) else None
         shown = after.text if after and after.follows and after.language == "text" else ""
-        assert like(shown).fullmatch(printed.getvalue()), f"{page.name}:{block.line}: {printed}"
+        if block.language == "python":
+            printed = run_python(block, page.name, scope)
+            assert like(shown).fullmatch(printed), f"{page.name}:{block.line}: {printed}"
+        elif programs and block.language == "go":
+            write_go(block)
+        elif programs and block.language == "sh":
+            printed = run_shell(block)
+            assert not shown or like(shown).fullmatch(printed), f"{page.name}:{block.line}"
     scope.clear()
     gc.collect()
     pybuf = sys.modules.get("pybuf")
@@ -111,4 +151,5 @@ def run_page(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_page(Path(sys.argv[1]))
+    sys.path[0] = ""  # as a reader's Python has it; this file's folder is the tests' own
+    run_page(Path(sys.argv[1]), programs="--programs" in sys.argv)
