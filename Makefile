@@ -38,6 +38,9 @@ SOURCES := pyshim $(shell find pybuf capi gopybuf/*.h pyshim/*.go pyshim/*.c pys
 BUILD := setup.py pyproject.toml go.mod $(wildcard pyshim/buildsys/*.py)
 EXTENSION := pyshim/pybuf/_core.abi3.so
 
+# Not build, where gopy leaves Go files.
+GO_FOLDERS := $(wildcard capi gopybuf pybuf pyshim tests_go tests_py examples)
+
 # The C flags by which go finds Python.h when it reads the shim.
 PY_CFLAGS = -I$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
 
@@ -76,13 +79,15 @@ test-go: ## run the Go tests only (no Python is needed)
 
 .PHONY: test-py
 test-py: setup ## run the Python tests only
-	$(PY) -m pytest -n $(JOBS)
+	$(PY) tests_py/gopy_build.py
+	PYBUF_NEED_GOPY=1 $(PY) -m pytest -n $(JOBS)
 
 .PHONY: lint
 lint: setup $(VENV)/.tools-lint ## run every checker; all of them must be silent
-	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || \
+	@unformatted=$$(gofmt -l $(GO_FOLDERS)); test -z "$$unformatted" || \
 		{ echo "gofmt -w would change: $$unformatted" >&2; exit 1; }
 	go vet ./...
+	cd tests_py/gopy && go vet ./...
 	CGO_CFLAGS="$(PY_CFLAGS)" go vet -tags pyext ./...
 	go run $(STATICCHECK) ./...
 	CGO_CFLAGS="$(PY_CFLAGS)" go run $(STATICCHECK) -tags pyext ./...
@@ -135,8 +140,9 @@ $(VENV)/.installed: $(VENV)/.tools-test $(SOURCES) $(BUILD) $(if $(wildcard $(EX
 
 # What the Go tests import and run; from here on nothing needs a network. After
 # the install, which says in a sentence what a machine without Go lacks.
-$(VENV)/.go-modules: go.mod $(wildcard go.sum) | $(VENV)/.installed
+$(VENV)/.go-modules: $(foreach f,. tests_py/gopy,$(f)/go.mod $(f)/go.sum) | $(VENV)/.installed
 	go mod download
+	cd tests_py/gopy && go mod download
 	@touch $@
 
 .PHONY: FORCE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gopy_build
+import gopy_runs
 import hypothesis
 import pytest
 
@@ -158,6 +161,85 @@ class Releases(list[int]):
 @pytest.fixture
 def releases() -> Releases:
     return Releases()
+
+
+@pytest.fixture(scope="session")
+def gopy_site() -> gopy_runs.Site:
+    """Builds a module with gopy, unless that is done; gives the folder for sys.path.
+
+    Without what gopy needs, the tests skip. PYBUF_NEED_GOPY=1 makes that a failure.
+    """
+    failures: dict[str, Exception] = {}
+
+    def site(name: str) -> Path:
+        if lack := gopy_build.lacking():
+            if os.environ.get("PYBUF_NEED_GOPY", "0") != "0":
+                pytest.fail(f"PYBUF_NEED_GOPY is set, and {lack}")
+            pytest.skip(lack)
+        if name in failures:
+            raise failures[name]
+        try:
+            return gopy_build.build(name)
+        except gopy_build.BuildError as error:
+            failures[name] = error
+            raise
+
+    return site
+
+
+@pytest.fixture(scope="session")
+def gopy_plain(gopy_site: gopy_runs.Site) -> Any:
+    """What gopy alone makes."""
+    return gopy_runs.load(gopy_site("gopy_plain"), "gopy_plain")
+
+
+@pytest.fixture(scope="session")
+def gopy_vecs(gopy_site: gopy_runs.Site) -> Any:
+    """The same, with gopybuf in it, and enabled."""
+    package = gopy_runs.load(gopy_site("gopy_vecs"), "gopy_vecs")
+    importlib.import_module("pybuf.gopy").enable(package)
+    return package
+
+
+@pytest.fixture(scope="session")
+def gopy_third(gopy_site: gopy_runs.Site) -> Any:
+    """Foreign packages, with gopybuf beside them, and enabled."""
+    package = gopy_runs.load(gopy_site("gopy_third"), "gopy_third")
+    importlib.import_module("pybuf.gopy").enable(package)
+    return package
+
+
+@pytest.fixture
+def vecs(gopy_vecs: Any, no_gopy_leaks: None) -> Any:
+    return gopy_vecs.vecs
+
+
+@pytest.fixture
+def go(gopy_vecs: Any, no_gopy_leaks: None) -> Any:
+    return gopy_vecs.go
+
+
+@pytest.fixture
+def more(gopy_vecs: Any, no_gopy_leaks: None) -> Any:
+    return gopy_vecs.more
+
+
+@pytest.fixture
+def no_gopy_leaks(gopy_vecs: Any, no_leaks: None) -> Iterator[None]:
+    """Every view and loan of a gopy module is given back by the end of a test."""
+    module = importlib.import_module("pybuf.gopy")
+
+    def live() -> int:
+        return int(module.live(gopy_vecs, collect=False))
+
+    before = live()
+    yield
+    assert gopy_runs.settle(live, gopy_vecs.vecs.Collect, before) <= before
+
+
+@pytest.fixture
+def gopy_run(fresh: gopy_runs.Run, gopy_site: gopy_runs.Site) -> gopy_runs.Run:
+    return gopy_runs.runner(fresh, gopy_site)
 
 
 def pytest_report_header() -> str:
