@@ -1,6 +1,6 @@
 module example.com/vecs
 
-go 1.24
+go 1.25.0
 
 tool (
 	github.com/go-python/gopy

@@ -63,7 +63,9 @@ class Wrapper:
 
     def _wrapped(self, function: Any, *, keeps: bool) -> Any:
         arguments = self._arguments(function)
-        return _taking_arrays(function, arguments, self._types, keeps=keeps) if arguments else None
+        if arguments or not self._functions:
+            return _taking_arrays(function, arguments, self._types, keeps=keeps)
+        return None
 
 
 def _taking_arrays(
@@ -72,14 +74,14 @@ def _taking_arrays(
     code = function.__code__
     names = code.co_varnames[: code.co_argcount]
     go_run = names.index("goRun") if "goRun" in names else None
-    convert = _Converter(types, arguments)
+    convert = _Converter(types, arguments) if arguments else _Copier(types)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = list(args)
         copies = keeps
         if go_run is not None:  # with it the call goes on when this one has returned
-            copies = bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
+            copies |= bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
         convert(given, kwargs, copies=copies)
         if not types.library.lending:
             return function(*given, **kwargs)
@@ -93,6 +95,44 @@ def _taking_arrays(
         return result
 
     return call
+
+
+class _Copier:
+    """Lets lent slices into a function of which nothing is known, or copies of them."""
+
+    def __init__(self, types: Types) -> None:
+        self._types = types
+
+    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> None:
+        """Put copies where they stand, if they could be kept out of sight."""
+        if not self._types.library.lending:
+            return
+        if not (copies or _is_out_of_sight(self._types, given, kwargs)):
+            return
+        for i, value in enumerate(given):
+            given[i] = _without_loan(value)
+        for name, value in kwargs.items():
+            kwargs[name] = _without_loan(value)
+
+
+def _is_out_of_sight(types: Types, given: list[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether an object that takes part could keep memory where no search finds it."""
+    return any(
+        isinstance(value, types.go_class)
+        and not is_slice(value)
+        and getattr(value, "handle", 0) > 0
+        and types.library.is_opaque(value.handle)
+        for value in (*given, *kwargs.values())
+    )
+
+
+def _without_loan(value: Any) -> Any:
+    """Copy a slice that is lent."""
+    if not is_slice(value) or loan_of(value) is None:
+        return value
+    made = type(value)()
+    copy_to(made, value)
+    return made
 
 
 class _Converter:
@@ -113,7 +153,7 @@ class _Converter:
             if value is _MISSING or self._is_plain(value, argument):
                 continue
             if not (copies or lent):
-                copies = self._is_out_of_sight(given, kwargs)
+                copies = _is_out_of_sight(self._types, given, kwargs)
             value = self._convert(value, argument, copies=copies)
             lent = lent or loan_of(value) is not None
             if by_position:
@@ -125,16 +165,6 @@ class _Converter:
         """Whether it is just what gopy wants, on Go's own memory."""
         wanted = self._types.classes.get(argument.type_id)
         return type(value) is wanted and loan_of(value) is None
-
-    def _is_out_of_sight(self, given: list[Any], kwargs: dict[str, Any]) -> bool:
-        """Whether an object that takes part could keep memory where no search finds it."""
-        return any(
-            isinstance(value, self._types.go_class)
-            and not is_slice(value)
-            and getattr(value, "handle", 0) > 0
-            and self._types.library.is_opaque(value.handle)
-            for value in (*given, *kwargs.values())
-        )
 
     def _convert(self, value: Any, argument: _Argument, *, copies: bool) -> Any:
         types, type_id = self._types, argument.type_id

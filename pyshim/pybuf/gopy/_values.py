@@ -152,9 +152,31 @@ def _as_array(self: Any, dtype: Any = None, copy: bool | None = None) -> Any:
         )
     try:
         buffer = self.__pybuf_library__.view(self.handle)
-    except TypeError:  # strings and the like: as gopy has them, item by item
-        return np.array(list(self), dtype=dtype)
+    except TypeError:  # strings, pointers and the like
+        return _item_by_item(self, dtype)
     return np.asarray(copy_items(buffer), dtype=dtype)
+
+
+def _item_by_item(obj: Any, dtype: Any) -> Any:
+    """Give what NumPy makes of a gopy object by itself: an array of objects, or a copy."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    if not hasattr(obj, "__getitem__"):
+        alone: Any = np.empty((), dtype=object)
+        alone[()] = obj
+        return alone.astype(object if dtype is None else dtype)
+    items = list(obj)
+    if not any(_is_single(item) for item in items):
+        return np.array(items, dtype=dtype)
+    array = np.empty(len(items), dtype=object)
+    for i, item in enumerate(items):  # not at once: NumPy would look into each
+        array[i] = item
+    return array.astype(object if dtype is None else dtype)
+
+
+def _is_single(obj: Any) -> bool:
+    """Whether it is an object of gopy's that is no sequence."""
+    return hasattr(obj, "__pybuf_library__") and not hasattr(obj, "__getitem__")
 
 
 def _enter(self: Any) -> Any:
