@@ -418,7 +418,7 @@ def test_a_value_whose_library_was_changed_is_refused(other: object, vecs: Any):
         handle = 1
         __pybuf_library__ = other
 
-    with pytest.raises((TypeError, BufferError), match="__pybuf_library__|buffer"):
+    with pytest.raises(TypeError, match="__pybuf_library__ is "):
         memoryview(Other())
 
 
