@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import pybuf
+from pybuf import gopy
 
 KINDS = [(k, v[0]) for k, v in gopy_runs.KINDS.items()]
 KIND = pytest.mark.parametrize(("kind", "dtype"), KINDS, ids=[k[0] for k in KINDS])
@@ -369,6 +370,18 @@ def test_what_other_threads_of_go_may_use_gets_a_copy(vecs: Any):
     assert locked.Sum() == 3
 
 
+def test_what_a_method_writes_of_an_object_with_a_lock_is_in_go_s_own_memory(go: Any, vecs: Any):
+    """As the page of Go says; not in the array, nor in what lend() makes of it."""
+    locked, x = vecs.Locked(), np.arange(3.0)
+    assert list(locked.Double(x)) == [0, 2, 4]
+    with gopy.lend(go.Slice_float64, x) as s:
+        locked.Double(s)
+    assert x.tolist() == [0, 1, 2]
+    s = go.Slice_float64(x)
+    locked.Double(s)
+    assert np.asarray(s).tolist() == [0, 2, 4]
+
+
 def test_a_goroutine_gets_a_copy_of_a_result(vecs: Any):
     x = np.arange(3.0)
     vecs.Later(vecs.Same(x), 20, goRun=True)
@@ -465,6 +478,14 @@ def test_what_does_not_fit_is_refused(make: Callable[[Any], Any], said: str, vec
         with pytest.raises(TypeError, match=said) as caught:
             call()
         assert "argument x" in str(caught.value)
+
+
+def test_where_no_memory_can_be_lent_a_refusal_names_the_constructor(vecs: Any):
+    for given in (np.ones((2, 3)), np.ones(2), [np.ones(3)]):
+        with pytest.raises(TypeError, match=r"vecs\.Slice_Slice_float64\(\.\.\.\)") as caught:
+            vecs.SumGrid(given)
+        assert "argument" in str(caught.value)
+    assert vecs.SumGrid(vecs.Slice_Slice_float64(np.ones((2, 3)))) == 6
 
 
 def test_a_refusal_names_the_argument(vecs: Any):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pybuf.gopy._table import Parameter, Table
-from pybuf.gopy._values import Types, copy_to, is_slice, lend_to, loan_of
+from pybuf.gopy._values import Types, copy_to, is_slice, lend_to, loan_of, takes_memory
 
 _MISSING = object()
 # What these are given stays in Go: they get copies.
@@ -74,6 +74,7 @@ def _taking_arrays(
     code = function.__code__
     names = code.co_varnames[: code.co_argcount]
     go_run = names.index("goRun") if "goRun" in names else None
+    call_go = function if arguments else _saying_what_is_missing(function)
     convert = _Converter(types, arguments) if arguments else _Copier(types)
 
     @functools.wraps(function)
@@ -84,15 +85,35 @@ def _taking_arrays(
             copies |= bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
         convert(given, kwargs, copies=copies)
         if not types.library.lending:
-            return function(*given, **kwargs)
+            return call_go(*given, **kwargs)
         result = None
         try:
-            result = function(*given, **kwargs)
+            result = call_go(*given, **kwargs)
         finally:  # what is lent, now or before, may be kept by a Go object that took part
             for value in (*given, *kwargs.values(), result):
                 if isinstance(value, types.go_class) and loan_of(value) is None:
                     types.library.bind(getattr(value, "handle", 0))
         return result
+
+    return call
+
+
+def _saying_what_is_missing(function: Any) -> Any:
+    """Make a sentence of how gopy refuses an array, where nothing is known of the function."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except AttributeError as error:
+            given = (*args, *kwargs.values())
+            if error.name != "handle" or not any(error.obj is value for value in given):
+                raise
+            raise TypeError(
+                f"{function.__qualname__}() takes an object of Go, not "
+                f"{type(error.obj).__name__!r}: it is not known which arrays it could take, "
+                "since neither the Go file that gopy generated is here nor what "
+                "`python -m pybuf.gopy` writes: run that where gopy ran, or use pybuf.gopy.lend()"
+            ) from error
 
     return call
 
@@ -133,6 +154,11 @@ def _without_loan(value: Any) -> Any:
     made = type(value)()
     copy_to(made, value)
     return made
+
+
+def _constructor(cls: type) -> str:
+    """Write how an object of the class is made, as users do: "go.Slice_float64(...)"."""
+    return f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}(...)"
 
 
 class _Converter:
@@ -190,14 +216,20 @@ class _Converter:
             raise TypeError(
                 f"{argument.what} is a {self._types.name(argument.type_id)} of Go, and a "
                 f"{type(value).__name__!r} lends no memory for it: give an array, or "
-                f"{cls.__name__}(...)"
+                f"{_constructor(cls)}"
             ) from error
         made = cls()
         try:
             # Nobody can see what is written to a copy; but to such memory nobody may write.
             (copy_to if copies or view.readonly else lend_to)(made, value)
         except (TypeError, BufferError, ValueError) as error:
-            raise TypeError(f"{argument.what}: {error}") from error
+            if takes_memory(made):
+                raise TypeError(f"{argument.what}: {error}") from error
+            raise TypeError(
+                f"{argument.what} is a {self._types.name(argument.type_id)} of Go, whose items do "
+                "not lie in one piece of memory, so that no array can be lent for it: give "
+                f"{_constructor(cls)}, which copies item by item"
+            ) from error
         return made
 
     def _check(self, value: Any, argument: _Argument) -> None:

@@ -67,6 +67,15 @@ def copy_to(made: Any, obj: Any) -> None:
     made.__pybuf_library__.fill(made.handle, lend_memory(obj, writable=False))
 
 
+def takes_memory(empty: Any) -> bool:
+    """Whether memory can be put under slices of the type of this one, which was just made."""
+    try:
+        copy_to(empty, empty)
+    except _REFUSED:
+        return False
+    return True
+
+
 def lend(cls: type, obj: Any) -> Any:
     """Put a Go slice on the memory of an array.
 

@@ -127,6 +127,13 @@ func (l *Locked) Keep(x []float64) int {
 	return len(x)
 }
 
+func (l *Locked) Double(x []float64) []float64 {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	doubled(x)
+	return x
+}
+
 func (l *Locked) Sum() float64 {
 	l.lock.Lock()
 	defer l.lock.Unlock()
