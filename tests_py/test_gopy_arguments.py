@@ -370,16 +370,34 @@ def test_what_other_threads_of_go_may_use_gets_a_copy(vecs: Any):
     assert locked.Sum() == 3
 
 
-def test_what_a_method_writes_of_an_object_with_a_lock_is_in_go_s_own_memory(go: Any, vecs: Any):
-    """As the page of Go says; not in the array, nor in what lend() makes of it."""
+def test_what_a_method_writes_of_an_object_with_a_lock_is_in_the_array(go: Any, vecs: Any):
+    """Go got a copy, and what it wrote in the call is copied back; what lend() made as well."""
     locked, x = vecs.Locked(), np.arange(3.0)
-    assert list(locked.Double(x)) == [0, 2, 4]
+    result = locked.Double(x)
+    assert x.tolist() == [0, 2, 4]
+    x[:] = 9
+    assert list(result) == [0, 2, 4]  # the copy
+    x[:] = [0, 1, 2]
     with gopy.lend(go.Slice_float64, x) as s:
         locked.Double(s)
-    assert x.tolist() == [0, 1, 2]
+    assert x.tolist() == [0, 2, 4]
     s = go.Slice_float64(x)
     locked.Double(s)
-    assert np.asarray(s).tolist() == [0, 2, 4]
+    assert np.asarray(s).tolist() == [0, 4, 8]
+
+
+def test_what_was_written_to_a_copy_comes_back_from_a_call_that_fails(vecs: Any):
+    locked, x = vecs.Locked(), np.arange(3.0)
+    with pytest.raises(RuntimeError, match="doubled"):
+        locked.DoubleAndFail(x)
+    assert x.tolist() == [0, 2, 4]
+
+
+def test_what_is_read_only_gets_nothing_back(vecs: Any):
+    locked, x = vecs.Locked(), np.arange(3.0)
+    x.flags.writeable = False
+    assert list(locked.Double(x)) == [0, 2, 4]
+    assert x.tolist() == [0, 1, 2]
 
 
 def test_a_goroutine_gets_a_copy_of_a_result(vecs: Any):

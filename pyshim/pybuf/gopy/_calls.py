@@ -3,10 +3,10 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from pybuf.gopy._table import Parameter, Table
-from pybuf.gopy._values import Types, copy_to, is_slice, lend_to, loan_of, takes_memory
+from pybuf.gopy._values import Types, copy_back, copy_to, is_slice, lend_to, loan_of, takes_memory
 
 _MISSING = object()
 # What these are given stays in Go: they get copies.
@@ -83,13 +83,16 @@ def _taking_arrays(
         copies = keeps
         if go_run is not None:  # with it the call goes on when this one has returned
             copies |= bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
-        convert(given, kwargs, copies=copies)
-        if not types.library.lending:
+        copied = convert(given, kwargs, copies=copies)
+        if not (copied or types.library.lending):
             return call_go(*given, **kwargs)
         result = None
         try:
             result = call_go(*given, **kwargs)
-        finally:  # what is lent, now or before, may be kept by a Go object that took part
+        finally:
+            for value, made in copied:
+                copy_back(value, made)
+            # What is lent, now or before, may be kept by a Go object that took part.
             for value in (*given, *kwargs.values(), result):
                 if isinstance(value, types.go_class) and loan_of(value) is None:
                     types.library.bind(getattr(value, "handle", 0))
@@ -118,22 +121,32 @@ def _saying_what_is_missing(function: Any) -> Any:
     return call
 
 
+# Memory of Python's, and the slice with a copy of it that Go got for the time of a call.
+_Copied: TypeAlias = list[tuple[Any, Any]]
+
+
 class _Copier:
     """Lets lent slices into a function of which nothing is known, or copies of them."""
 
     def __init__(self, types: Types) -> None:
         self._types = types
 
-    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> None:
+    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> _Copied:
         """Put copies where they stand, if they could be kept out of sight."""
+        copied: _Copied = []
         if not self._types.library.lending:
-            return
+            return copied
         if not (copies or _is_out_of_sight(self._types, given, kwargs)):
-            return
-        for i, value in enumerate(given):
-            given[i] = _without_loan(value)
-        for name, value in kwargs.items():
-            kwargs[name] = _without_loan(value)
+            return copied
+        places: list[tuple[Any, Any]] = [(given, range(len(given))), (kwargs, list(kwargs))]
+        for values, keys in places:
+            for key in keys:
+                value = values[key]
+                if is_slice(value) and loan_of(value) is not None:
+                    values[key] = type(value)()
+                    copy_to(values[key], value)
+                    copied.append((value, values[key]))
+        return [] if copies else copied
 
 
 def _is_out_of_sight(types: Types, given: list[Any], kwargs: dict[str, Any]) -> bool:
@@ -145,15 +158,6 @@ def _is_out_of_sight(types: Types, given: list[Any], kwargs: dict[str, Any]) -> 
         and types.library.is_opaque(value.handle)
         for value in (*given, *kwargs.values())
     )
-
-
-def _without_loan(value: Any) -> Any:
-    """Copy a slice that is lent."""
-    if not is_slice(value) or loan_of(value) is None:
-        return value
-    made = type(value)()
-    copy_to(made, value)
-    return made
 
 
 def _constructor(cls: type) -> str:
@@ -168,9 +172,14 @@ class _Converter:
         self._types = types
         self._arguments = arguments
 
-    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> None:
-        """Convert the arguments where they stand."""
-        lent = False
+    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> _Copied:
+        """Convert the arguments where they stand.
+
+        Returns those that Go got as copies only because nobody can see who keeps them: what it
+        writes to them in the call belongs into the array. copies: they are to stay with Go.
+        """
+        copied: _Copied = []
+        unseen = None  # until it is asked
         for argument in self._arguments:
             by_position = argument.position < len(given)
             value = (
@@ -178,14 +187,16 @@ class _Converter:
             )
             if value is _MISSING or self._is_plain(value, argument):
                 continue
-            if not (copies or lent):
-                copies = _is_out_of_sight(self._types, given, kwargs)
-            value = self._convert(value, argument, copies=copies)
-            lent = lent or loan_of(value) is not None
+            if unseen is None:
+                unseen = not copies and _is_out_of_sight(self._types, given, kwargs)
+            converted = self._convert(value, argument, copies=copies or unseen)
+            if unseen and converted is not value and is_slice(converted):
+                copied.append((value, converted))
             if by_position:
-                given[argument.position] = value
+                given[argument.position] = converted
             else:
-                kwargs[argument.name] = value
+                kwargs[argument.name] = converted
+        return copied
 
     def _is_plain(self, value: Any, argument: _Argument) -> bool:
         """Whether it is just what gopy wants, on Go's own memory."""
