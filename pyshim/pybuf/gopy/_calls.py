@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from pybuf._core import GopyLoan
 from pybuf.gopy._table import Parameter, Table
 from pybuf.gopy._values import Types, copy_to, is_slice, lend_to, loan_of
 
@@ -40,7 +41,8 @@ class Wrapper:
             setter = value.fset and self._wrapped(value.fset, keeps=True)
             return None if setter is None else value.setter(setter)
         if inspect.isfunction(value) and name not in {"__init__", "__del__"}:
-            return self._wrapped(value, keeps=name in _KEEPERS)
+            is_method = not name.startswith("__") and name not in _KEEPERS
+            return self._wrapped(value, keeps=name in _KEEPERS, is_method=is_method)
         return None
 
     def _arguments(self, function: Any) -> tuple[_Argument, ...]:
@@ -61,9 +63,9 @@ class Wrapper:
                 return found
         return ()
 
-    def _wrapped(self, function: Any, *, keeps: bool) -> Any:
+    def _wrapped(self, function: Any, *, keeps: bool, is_method: bool = False) -> Any:
         arguments = self._arguments(function)
-        if arguments or not self._functions:
+        if arguments or not self._functions or is_method:
             return _taking_arrays(function, arguments, self._types, keeps=keeps)
         return None
 
@@ -74,34 +76,47 @@ def _taking_arrays(
     code = function.__code__
     names = code.co_varnames[: code.co_argcount]
     go_run = names.index("goRun") if "goRun" in names else None
-    convert = _Converter(types, arguments) if arguments else _Copier(types)
+    copy_all = _Copier(types)
+    keep = _Copier(types, own=names[:1] == ("self",))
+    convert = _Converter(types, arguments) if arguments else keep
+    library = types.library
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = list(args)
-        copies = keeps
+        runs_on = False
         if go_run is not None:  # with it the call goes on when this one has returned
-            copies |= bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
-        convert(given, kwargs, copies=copies)
-        if not types.library.lending:
-            return function(*given, **kwargs)
+            runs_on = bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
+        convert(given, kwargs, copies=keeps or runs_on)
+        if runs_on:
+            copy_all(given, kwargs, copies=True)
+        # Held until the call is over, whatever ends the slices meanwhile.
+        loans = _loans_of(types, given, kwargs) if library.lending else ()
         result = None
         try:
             result = function(*given, **kwargs)
         finally:  # what is lent, now or before, may be kept by a Go object that took part
-            for value in (*given, *kwargs.values(), result):
-                if isinstance(value, types.go_class) and loan_of(value) is None:
-                    types.library.bind(getattr(value, "handle", 0))
+            if library.lending:  # a callback or another thread may have lent since
+                for value in (*given, *kwargs.values(), result):
+                    if isinstance(value, types.go_class) and loan_of(value) is None:
+                        library.bind(getattr(value, "handle", 0), *loans)
         return result
 
     return call
 
 
+def _loans_of(types: Types, given: list[Any], kwargs: dict[str, Any]) -> tuple[GopyLoan, ...]:
+    values = (*given, *kwargs.values())
+    found = (loan_of(value) for value in values if isinstance(value, types.go_class))
+    return tuple(loan for loan in found if loan is not None)
+
+
 class _Copier:
     """Lets lent slices into a function of which nothing is known, or copies of them."""
 
-    def __init__(self, types: Types) -> None:
+    def __init__(self, types: Types, *, own: bool = False) -> None:
         self._types = types
+        self._first = int(own)  # what a method is of stays what it is
 
     def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> None:
         """Put copies where they stand, if they could be kept out of sight."""
@@ -109,8 +124,8 @@ class _Copier:
             return
         if not (copies or _is_out_of_sight(self._types, given, kwargs)):
             return
-        for i, value in enumerate(given):
-            given[i] = _without_loan(value)
+        for i in range(self._first, len(given)):
+            given[i] = _without_loan(given[i])
         for name, value in kwargs.items():
             kwargs[name] = _without_loan(value)
 
@@ -119,7 +134,6 @@ def _is_out_of_sight(types: Types, given: list[Any], kwargs: dict[str, Any]) -> 
     """Whether an object that takes part could keep memory where no search finds it."""
     return any(
         isinstance(value, types.go_class)
-        and not is_slice(value)
         and getattr(value, "handle", 0) > 0
         and types.library.is_opaque(value.handle)
         for value in (*given, *kwargs.values())
@@ -172,7 +186,11 @@ class _Converter:
             value = types.nil
         if isinstance(value, types.go_class):
             self._check(value, argument)
-            if not (copies and loan_of(value) is not None and type_id in types.slices):
+            if not copies:
+                return value
+            if type_id not in types.slices:  # an interface may be a slice
+                return _without_loan(value)
+            if loan_of(value) is None:
                 return value
         elif type_id not in types.slices or type_id not in types.classes:
             raise TypeError(
