@@ -76,8 +76,11 @@ func gopybuf_hold(handle C.int64_t) C.int64_t {
 }
 
 //export gopybuf_bind
-func gopybuf_bind(handle C.int64_t) C.int64_t {
-	return answer(nil, func() (int64, error) { bind(int64(handle)); return 0, nil })
+func gopybuf_bind(handle C.int64_t, taken *C.int64_t, n C.int64_t) C.int64_t {
+	return answer(nil, func() (int64, error) {
+		bind(int64(handle), unsafe.Slice((*int64)(unsafe.Pointer(taken)), int(n)))
+		return 0, nil
+	})
 }
 
 //export gopybuf_drop

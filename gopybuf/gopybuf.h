@@ -16,10 +16,14 @@
 
 #include <stdint.h>
 
-#define PYBUF_GOPY_VERSION 1
+#define PYBUF_GOPY_VERSION 2
 
 /* The one symbol that is looked up, of type pybuf_gopy_api_function. */
 #define PYBUF_GOPY_API "pybuf_gopy_api"
+
+/* The process that loaded the gopy module, int32_t: to be compared before any
+ * call, which would wait for ever in another one. */
+#define PYBUF_GOPY_HOME "pybuf_gopy_home"
 
 typedef struct {
     uint32_t version; /* PYBUF_GOPY_VERSION */
@@ -48,8 +52,9 @@ typedef struct {
     int64_t (*hold)(int64_t handle);
 
     /* Looks for the loans in what the handle names, to any depth, and binds
-     * those that it finds to the life of that Go object. */
-    int64_t (*bind)(int64_t handle);
+     * those that it finds to the life of the Go objects that refer to them.
+     * taken are the n loans of the call that it took part in. */
+    int64_t (*bind)(int64_t handle, int64_t *taken, int64_t n);
 
     /* Drops one reference to a loan. With the last, the array goes back. */
     int64_t (*drop)(int64_t loan);

@@ -2,6 +2,7 @@ package gopybuf
 
 import (
 	"reflect"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,7 @@ type loan struct {
 	id         int64
 	first, end uintptr
 	refs       int
+	kept       int    // how many of them are of Go objects
 	done       func() // gives it back
 }
 
@@ -27,8 +29,6 @@ type loanTable struct {
 	// reach[i] is the highest end of order[:i+1]: where a search may stop.
 	reach []uintptr
 	bound map[boundKey]struct{}
-	// kept is how often a Go object holds one.
-	kept atomic.Int64
 }
 
 // boundKey says that a Go object holds a loan. An address would not do for the
@@ -137,9 +137,11 @@ func (t *loanTable) holdAll(v any) []int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var ids []int64
-	for l := range t.search(v) {
-		l.refs++
-		ids = append(ids, l.id)
+	for found := range t.search(v).found {
+		if l := found.loan; !slices.Contains(ids, l.id) {
+			l.refs++
+			ids = append(ids, l.id)
+		}
 	}
 	return ids
 }

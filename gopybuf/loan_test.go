@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,29 +135,35 @@ func TestASearchFindsLentMemoryAtAnyDepth(t *testing.T) {
 		"array of pointers": {&[2]*float64{nil, &s[3]}, 1},
 		"empty part":        {&node{any: s[:0:0]}, 0},
 	} {
-		assert.Len(t, loans.search(c.value), c.found, name)
+		assert.Len(t, loans.search(c.value).found, c.found, name)
 	}
 }
 
 // What cannot be looked into may have it.
-func TestASearchThatCannotSeeCountsEveryLoan(t *testing.T) {
-	nothingIsLent(t)
-	s, given := memory[float64](4), 0
-	id := lendSlice(&s, &given)
-	defer loans.drop(id)
+func TestASearchTellsWhatItCannotSee(t *testing.T) {
 	for name, value := range map[string]any{
-		"closure": &struct{ f func() }{func() { _ = s }},
+		"closure": &struct{ f func() }{func() {}},
 		"channel": &struct{ c chan []float64 }{make(chan []float64, 1)},
 		"locked": &struct {
 			sync.Mutex
 			*node
 		}{},
+		"lock behind a pointer": &struct {
+			lock *sync.Mutex
+			*node
+		}{},
+		"lock in an embedded struct": &struct {
+			guarded
+			*node
+		}{},
 		"large": manyNodes(searchMax + 1),
 	} {
-		assert.Len(t, loans.search(value), 1, name)
+		assert.Len(t, loans.search(value).blind, 1, name)
 	}
-	assert.Empty(t, loans.search(&struct{ f func() }{}))
+	assert.Empty(t, loans.search(&struct{ f func() }{}).blind)
 }
+
+type guarded struct{ sync.Mutex }
 
 func manyNodes(n int) *node {
 	var first *node
@@ -173,7 +180,7 @@ func TestAGoObjectKeepsWhatWasFoundInItUntilItIsCollected(t *testing.T) {
 	id := loans.add(reflect.ValueOf(&s).Elem(), func() { close(back) })
 	keeper := &node{any: s}
 	for range 3 { // as each call that it takes part in does
-		bindValue(reflect.ValueOf(keeper))
+		loans.bindAll(reflect.ValueOf(keeper), nil)
 	}
 	loans.drop(id)
 	runtime.GC()
@@ -239,4 +246,79 @@ func TestThreadsLendHoldAndDropAtOnce(t *testing.T) {
 	}
 	threads.Wait()
 	back.Wait() // each came back once, or this waits for ever, or panics
+}
+
+// Somebody may have the part alone when the whole is gone.
+func TestWhatRefersToALoanKeepsItAlone(t *testing.T) {
+	nothingIsLent(t)
+	s := memory[float64](4)
+	back := make(chan struct{})
+	id := loans.add(reflect.ValueOf(&s).Elem(), func() { close(back) })
+	below := &node{any: s}
+	loans.bindAll(reflect.ValueOf(&node{next: &node{next: below}}), nil)
+	loans.drop(id)
+	for range 5 {
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+	select {
+	case <-back:
+		assert.Fail(t, "the memory went while the object had it")
+	default:
+	}
+	runtime.KeepAlive(below)
+	below = nil
+	limit := time.After(time.Minute)
+	for {
+		runtime.GC()
+		select {
+		case <-back:
+			return
+		case <-limit:
+			require.Fail(t, "the memory stayed when the object had gone")
+		default:
+			runtime.Gosched()
+		}
+	}
+}
+
+func TestRoomAndShorterSlicesAreSearched(t *testing.T) {
+	nothingIsLent(t)
+	s, given := memory[float64](4), 0
+	id := lendSlice(&s, &given)
+	defer loans.drop(id)
+	rows := [][]float64{nil, nil, s}
+	for name, value := range map[string]any{
+		"room":                  &node{any: s[:0]},
+		"rows behind the end":   &node{rows: rows[:1]},
+		"the same start before": &struct{ few, all [][]float64 }{rows[:1:1], rows},
+	} {
+		assert.Len(t, loans.search(value).found, 1, name)
+	}
+}
+
+// Of what is lent to others at the moment an object that hides its content has
+// nothing, of what it was given or what Go keeps it may have all.
+func TestAnObjectThatCannotBeSearchedGetsWhatItMayHave(t *testing.T) {
+	nothingIsLent(t)
+	var given atomic.Int64
+	lent := [3][]float64{memory[float64](4), memory[float64](4), memory[float64](4)}
+	var ids [3]int64
+	for i := range lent {
+		ids[i] = loans.add(reflect.ValueOf(&lent[i]).Elem(), func() { given.Add(1) })
+	}
+	keeper, hiding := &node{any: lent[1]}, &struct{ f func() }{func() {}}
+	loans.bindAll(reflect.ValueOf(keeper), nil)
+	loans.bindAll(reflect.ValueOf(hiding), ids[2:])
+	for i, kept := range []int{0, 2, 1} {
+		assert.Equal(t, kept, loans.byID[ids[i]].kept, i)
+		loans.drop(ids[i])
+	}
+	assert.EqualValues(t, 1, given.Load())
+	runtime.KeepAlive(keeper)
+	runtime.KeepAlive(hiding)
+	keeper, hiding = nil, nil
+	for limit := time.Now().Add(time.Minute); given.Load() < 3; runtime.GC() {
+		require.True(t, time.Now().Before(limit))
+	}
 }

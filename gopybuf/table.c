@@ -3,7 +3,17 @@
 
 #include "_cgo_export.h"
 
+#include <unistd.h>
+
 int64_t gopybuf_loans;
+
+int32_t pybuf_gopy_home;
+
+__attribute__((constructor)) static void
+note_home(void)
+{
+    pybuf_gopy_home = (int32_t)getpid();
+}
 
 static const pybuf_gopy_functions functions = {
     .version = PYBUF_GOPY_VERSION,

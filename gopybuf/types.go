@@ -29,16 +29,40 @@ func holdsPointers(t reflect.Type) bool {
 	return holds
 }
 
-// holdsLock tells whether a struct has a lock or an atomic among its own fields.
+var locked sync.Map // reflect.Type -> bool
+
+// holdsLock tells whether a struct has a lock or an atomic, or a pointer to one,
+// in itself or in a struct that is embedded in it.
 func holdsLock(t reflect.Type) bool {
+	if known, ok := locked.Load(t); ok {
+		return known.(bool)
+	}
+	holds := false
 	for i := range t.NumField() {
-		path := t.Field(i).Type.PkgPath()
-		if path == "sync" || strings.HasSuffix(path, "sync/atomic") {
-			return true
+		f := t.Field(i).Type
+		for f.Kind() == reflect.Array {
+			f = f.Elem()
+		}
+		switch {
+		case f.Kind() == reflect.Pointer:
+			holds = holds || isLock(f.Elem())
+		case f.Kind() == reflect.Struct:
+			holds = holds || isLock(f) || holdsLock(f)
+		default:
+			holds = holds || isLock(f) // sync.Locker
 		}
 	}
-	return false
+	locked.Store(t, holds)
+	return holds
 }
+
+func isLock(t reflect.Type) bool {
+	path := t.PkgPath()
+	return path == "sync" || strings.HasSuffix(path, "sync/atomic")
+}
+
+// isOfC tells whether values of the type lie in memory of C's.
+func isOfC(t reflect.Type) bool { return strings.HasPrefix(t.Name(), "_Ctype_") }
 
 var opaque sync.Map // reflect.Type -> bool
 

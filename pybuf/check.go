@@ -26,6 +26,10 @@ func takeDescriptor(address uintptr) (*descriptor, error) {
 		return nil, fail(ErrValue, "there is no descriptor at 0x", strconv.FormatUint(uint64(address), 16),
 			", or it was taken before; each can be taken once")
 	}
+	if d.release == 0 {
+		d.putBack()
+		return nil, fail(ErrValue, "the descriptor has no release function, so nobody could give its memory back; its maker has to give one")
+	}
 	return d, nil
 }
 
@@ -39,6 +43,9 @@ func (d *descriptor) layout() (l Layout, err error) {
 	case d.flags&^flagsKnown != 0:
 		return l, fail(ErrValue, "the descriptor has flags that this library does not know (",
 			strconv.Itoa(int(d.flags)), "); use a newer one")
+	case d.flags&flagProcess != 0 && d.pid <= 0:
+		return l, fail(ErrValue, "the descriptor is bound to a process, and says that this is number ", strconv.Itoa(int(d.pid)),
+			"; its maker has to give its own")
 	case d.flags&flagError != 0:
 		return l, d.error()
 	case d.ndim < 0 || d.ndim > MaxNDim:

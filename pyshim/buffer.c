@@ -263,8 +263,9 @@ buffer_dealloc(PyObject *self)
     if (b->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
-    /* Without either of these no other Buffer ends with this one. */
-    bool leads_on = b->mem.owner != NULL || b->mem.callback != NULL;
+    /* Without one of these no other Buffer ends with this one. */
+    bool leads_on = b->mem.owner != NULL || b->mem.callback != NULL ||
+                    b->mem.release == RELEASE_DESCRIPTOR;
     Nest *nest = leads_on ? nest_here() : NULL;
     if (nest == NULL) {
         destroy(b);

@@ -6,6 +6,7 @@
 #include "shim.h"
 
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include "gopybuf.h"
 
@@ -22,6 +23,8 @@ typedef struct {
     Library *library; /* owned */
     int64_t loan;
 } Loan;
+
+static void library_dealloc(PyObject *self);
 
 /* ---- calling its Go ---------------------------------------------------------- */
 
@@ -211,7 +214,15 @@ find_functions(Library *library, const char *path)
     }
     pybuf_gopy_api_function api =
         (pybuf_gopy_api_function)dlsym(found, PYBUF_GOPY_API);
-    if (api == NULL) {
+    const int32_t *home = (const int32_t *)dlsym(found, PYBUF_GOPY_HOME);
+    if (api != NULL && home != NULL && *home != (int32_t)getpid()) {
+        PyErr_Format(PyExc_ImportError,
+                     "%s was loaded before this process was forked: its Go "
+                     "runtime does not live here; enable the module before the "
+                     "fork, or import it after it",
+                     path);
+    }
+    else if (api == NULL) {
         PyErr_Format(PyExc_ImportError,
                      "%s was built without gopybuf: name the package "
                      "github.com/pybuf/pybuf-go/gopybuf as one more on gopy's "
@@ -352,14 +363,30 @@ library_hold(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     return loan_new(library, id);
 }
 
+#define TAKEN_AT_ONCE 16
+
 static PyObject *
 library_bind(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    int64_t handle;
-    if (bind(self, args, nargs, 1, &handle) < 0) {
+    int64_t handle, taken[TAKEN_AT_ONCE];
+    Library *library = (Library *)self;
+    PyTypeObject *loan_type = state_of(self)->gopy_loan_type;
+    if (is_dead(library)) {
+        Py_RETURN_NONE;
+    }
+    if (bind(self, args, nargs < 1 ? nargs : 1, 1, &handle) < 0) {
         return NULL;
     }
-    ((Library *)self)->go->bind(handle);
+    Py_ssize_t next = 1;
+    do {
+        int64_t n = 0;
+        for (; next < nargs && n < TAKEN_AT_ONCE; next++) {
+            if (Py_TYPE(args[next]) == loan_type) {
+                taken[n++] = ((Loan *)args[next])->loan;
+            }
+        }
+        library->go->bind(handle, taken, n);
+    } while (next < nargs);
     Py_RETURN_NONE;
 }
 
@@ -454,8 +481,9 @@ static PyMethodDef library_methods[] = {
      "hold($self, handle, /)\n--\n\n"
      "What keeps the lent memory that a Go value stands on, or None."},
     {"bind", POSITIONAL(library_bind),
-     "bind($self, handle, /)\n--\n\n"
-     "Lets lent memory that a Go value refers to live as long as it."},
+     "bind($self, handle, /, *taken)\n--\n\n"
+     "Lets lent memory that a Go value refers to live as long as it. taken are\n"
+     "the loans of the call that it took part in."},
     {"clear", POSITIONAL(library_clear),
      "clear($self, handle, /)\n--\n\n"
      "Makes a Go slice nil."},

@@ -217,6 +217,7 @@ func TestSlice_DescriptorsThatCannotBeAreRefused(t *testing.T) {
 		{func(c *consumer.Descriptor) { c.Version = 2 }, pybuf.ErrValue, "is of version 2, and this library knows 1"},
 		{func(c *consumer.Descriptor) { c.Version = 0 }, pybuf.ErrValue, "is of version 0"},
 		{func(c *consumer.Descriptor) { c.Flags = 8 }, pybuf.ErrValue, "flags that this library does not know (8)"},
+		{func(c *consumer.Descriptor) { c.Flags = consumer.Process }, pybuf.ErrValue, "bound to a process"},
 		{func(c *consumer.Descriptor) { c.NDim = -1; c.Shape = nil }, pybuf.ErrValue, "-1 dimensions"},
 		{func(c *consumer.Descriptor) { c.NDim = 65; c.Shape = nil }, pybuf.ErrValue, "65 dimensions"},
 		{func(c *consumer.Descriptor) { c.Shape = nil }, pybuf.ErrValue, "1 axes and no shape"},
@@ -234,6 +235,23 @@ func TestSlice_DescriptorsThatCannotBeAreRefused(t *testing.T) {
 		row.change(&c)
 		refuseSlice[float64](t, c, row.kind, row.text)
 	}
+}
+
+func TestADescriptorThatNobodyCouldGiveBackIsNotTaken(t *testing.T) {
+	lending(t)
+	d := makeIn(theirs(t, "d", 8, 3))
+	release := consumer.SwapRelease(d, 0)
+	_, done, err := pybuf.Slice[float64](d)
+	done()
+	requireKind(t, pybuf.ErrValue, err)
+	assert.ErrorContains(t, err, "no release function")
+	_, err = pybuf.Shape(d)
+	requireKind(t, pybuf.ErrValue, err)
+	var s []float64
+	requireKind(t, pybuf.ErrValue, pybuf.CopyInto(d, &s))
+	requireKind(t, pybuf.ErrValue, pybuf.Release(d))
+	consumer.SwapRelease(d, release)
+	require.NoError(t, pybuf.Release(d))
 }
 
 func TestSlice_OfAnErrorIsTheError(t *testing.T) {

@@ -50,6 +50,7 @@ LINKS: dict[str, Callable[[Any], Any]] = {
     "uncounted array of the owner": lambda b: pybuf.wrap(BLOCK, owner=np.ndarray(8, "B", b)),
     "toreadonly": lambda b: b.toreadonly(),
     "cast": lambda b: b.cast("d"),
+    "lent and adopted": lambda b: pybuf.adopt(pybuf.lend(b, writable=False)),
 }
 
 

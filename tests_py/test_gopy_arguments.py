@@ -407,6 +407,32 @@ def test_a_goroutine_gets_a_copy_of_a_result(vecs: Any):
     assert x.tolist() == [0, 1, 2]
 
 
+def test_a_goroutine_gets_a_copy_of_an_interface_and_of_a_receiver(vecs: Any):
+    x = np.arange(3.0)
+    for start in (
+        lambda c: vecs.LaterSum(c, 20, goRun=True),
+        lambda c: c.LaterTotal(20, goRun=True),
+    ):
+        before = sys.getrefcount(x)
+        start(vecs.AsCelsius(x))
+        assert sys.getrefcount(x) == before
+        time.sleep(0.1)
+        assert vecs.Total() == 3
+        vecs.Set_Total(0.0)
+
+
+def test_a_variable_that_is_an_interface_copies_a_slice(gopy_run: Any):
+    gopy_run(
+        """
+        x = np.arange(3.0)
+        vecs.Set_Chosen(vecs.AsCelsius(x))
+        x[:] = 9
+        assert vecs.SumChosen() == 3
+        settle()
+        """
+    )
+
+
 def test_a_goroutine_gets_a_copy(vecs: Any):
     x = np.arange(3.0)
     before = sys.getrefcount(x)

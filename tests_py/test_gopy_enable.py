@@ -173,6 +173,24 @@ def test_without_the_source_too_go_keeps_what_it_was_lent(keep: str, gopy_run: A
     )
 
 
+def test_without_the_source_too_lent_memory_is_written(gopy_run: Any):
+    gopy_run(
+        """
+        import gopy_pkg
+        from gopy_pkg import go, vecs
+        pybuf.gopy.enable(gopy_pkg)
+        x = np.arange(3.0)
+        s = pybuf.gopy.lend(go.Slice_float64, x)
+        s[1] = 9.0
+        assert x.tolist() == [0, 9, 2]
+        s.append(3.0)
+        assert list(s) == [0, 9, 2, 3]
+        """,
+        modules="gopy_pkg",
+        enable=False,
+    )
+
+
 # ---- classes stay what they were ---------------------------------------------------------
 
 
@@ -206,6 +224,13 @@ def test_users_derive_from_the_classes(go: Any, vecs: Any):
     assert np.asarray(mine).tolist() == [1, 2, 3]
     mine.name = "mine"
     assert vars(mine)["name"] == "mine"
+
+
+def test_a_spoilt_object_is_refused(go: Any):
+    s = go.Slice_float64([1.0])
+    s.__pybuf_library__ = None
+    with pytest.raises(TypeError, match="was replaced"):
+        memoryview(s)
 
 
 def test_own_attributes_begin_with_two_underscores(go: Any, vecs: Any):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
+import time
 import weakref
 from typing import Any
 
@@ -66,6 +68,38 @@ def test_at_the_end_of_with_it_is_nil(lend: Any, go: Any, vecs: Any):
     assert vecs.IsNil(s)
     assert len(s) == 0
     assert sys.getrefcount(x) == before
+
+
+def test_it_is_nil_before_the_array_goes(lend: Any, go: Any):
+    x = np.arange(3.0)
+    s = lend(go.Slice_float64, x)
+    seen: list[int] = []
+    weakref.finalize(x, lambda: seen.append(len(s)))
+    del x
+    with s:
+        pass
+    assert seen == [0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda vecs, s: vecs.SlowCelsius(s, 300), lambda vecs, s: s.Slowly(300)],
+    ids=["a function", "a method"],
+)
+def test_a_call_of_another_thread_outlives_with(call: Any, lend: Any, vecs: Any):
+    x = np.arange(1000.0)
+    ref = weakref.ref(x)
+    sums: list[float] = []
+    with lend(vecs.Celsius, x) as s:
+        del x
+        calling = threading.Thread(target=lambda: sums.append(call(vecs, s)))
+        calling.start()
+        time.sleep(0.1)
+    held = ref() is not None or not calling.is_alive()
+    calling.join()
+    assert held
+    assert sums == [sum(range(1000))]
+    assert ref() is None
 
 
 def test_with_ends_it_when_an_error_comes_out(lend: Any, go: Any, vecs: Any):

@@ -272,6 +272,26 @@ def test_a_child_is_refused_what_needs_go(ask: str, gopy_run: Any):
     )
 
 
+def test_a_child_cannot_enable_what_its_parent_imported(gopy_run: Any):
+    gopy_run(
+        """
+        import gopy_vecs.vecs
+        if (child := os.fork()) == 0:
+            signal.alarm(20)
+            try:
+                pybuf.gopy.enable(gopy_vecs)
+            except ImportError as error:
+                assert "before this process was forked" in str(error), error
+                os._exit(0)
+            os._exit(3)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        pybuf.gopy.enable(gopy_vecs)
+        """,
+        enable=False,
+        options=FORKING,
+    )
+
+
 def test_asarray_is_refused_in_a_child(gopy_run: Any):
     """And does not fall back to items one by one, of a runtime that is dead."""
     gopy_run(

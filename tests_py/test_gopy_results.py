@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -29,6 +30,45 @@ STAND = {
     "a slice of a slice": lambda vecs, x: vecs.Same(x)[5:20],
 }
 
+
+def filled(tree: Any, x: Any) -> Any:
+    tree.Fill(x)
+    return tree
+
+
+def filled_child(vecs: Any, x: Any) -> Any:
+    tree = vecs.NewTree()
+    child = tree.Left()
+    tree.Fill(x)
+    return child
+
+
+def mapped(vecs: Any, x: Any) -> Any:
+    same = vecs.Same(x)
+    return vecs.Map_string_Slice_float64({"x": same.handle})
+
+
+def swapped(vecs: Any, x: Any) -> Any:
+    tree = vecs.NewTree()
+    child = tree.Right()
+    tree.Left().Keep(x)
+    tree.Swap()
+    return child
+
+
+def filled_part(vecs: Any, x: Any) -> Any:
+    keeper = vecs.Keeper()
+    keepers = vecs.Slice_Ptr_vecs_Keeper([keeper])
+    vecs.FillAll(keepers, x)
+    return keeper
+
+
+def taken_after(vecs: Any, x: Any) -> Any:
+    first, second = vecs.Keeper(), vecs.Keeper()
+    second.TakeAfter(first, lambda _: first.Keep(x))
+    return second
+
+
 #: What keeps x in Go: a struct, to any depth.
 KEEP = {
     "rows": lambda vecs, x: vecs.RowsOf(x, 10),
@@ -41,6 +81,17 @@ KEEP = {
     "a slice of pointers": lambda vecs, x: vecs.Keepers(x),
     "a field of type any": lambda vecs, x: vecs.NewBox(x),
     "an array of slices": lambda vecs, x: vecs.NewPair(x),
+    "no items, and the room": lambda vecs, x: vecs.NewReuser(x),
+    "fewer rows before": lambda vecs, x: vecs.NewShelf(x),
+    "a child of what took it": lambda vecs, x: filled(vecs.NewTree(), x).Left(),
+    "a child that was there before": filled_child,
+    "where a method moved it": swapped,
+    "a part of a slice of pointers": filled_part,
+    "where it came after a callback": taken_after,
+    "by a method of the slice": lambda vecs, x: vecs.AsCelsius(x).Keeper(),
+    "rows by a method of the slice": lambda vecs, x: vecs.AsCelsius(x).Rows(),
+    "a map by a method of the slice": lambda vecs, x: vecs.AsCelsius(x).ByName(),
+    "a map that was made by Python": mapped,
 }
 
 Make = Callable[[Any, Any], Any]
@@ -236,6 +287,93 @@ def test_go_s_collector_lets_the_array_go(make: Make, vecs: Any):
     assert ref() is not None
     del kept
     assert goes(vecs, ref)
+
+
+def test_a_pointer_that_a_method_of_an_item_hands_on_keeps_the_array(vecs: Any):
+    x = np.ones(10, np.asarray(vecs.Points(0)).dtype)
+    ref = weakref.ref(x)
+    kept = vecs.First(x).Ref()
+    del x
+    for _ in range(3):
+        gc.collect()
+        vecs.Collect()
+    assert ref() is not None
+    assert kept.X() == 1
+    del kept
+    assert goes(vecs, ref)
+
+
+def test_what_another_thread_lends_meanwhile_is_kept(vecs: Any):
+    x, ref = lent()
+    first, second = vecs.Keeper(), vecs.Keeper()
+    called, ready = threading.Event(), threading.Event()
+
+    def wait(_: int) -> None:
+        called.set()
+        assert ready.wait(60)
+
+    taking = threading.Thread(target=second.TakeAfter, args=(first, wait))
+    taking.start()
+    assert called.wait(60)
+    first.Keep(x)
+    ready.set()
+    taking.join()
+    del x, first, taking
+    for _ in range(3):
+        gc.collect()
+        vecs.Collect()
+    assert ref() is not None
+    assert second.Sum() == sum(range(1000))
+    del second
+    assert goes(vecs, ref)
+
+
+def test_an_object_that_cannot_be_searched_keeps_no_array_of_other_calls(vecs: Any):
+    """Else an array for each call stays with an object that lives as long as the program."""
+    locked, keeper, gone = vecs.Locked(), vecs.NewKeeper(None), threading.Event()
+
+    def use() -> None:
+        while not gone.is_set():
+            vecs.FillLocked(vecs.LockedOf(locked), vecs.Float64s(1))
+
+    using = threading.Thread(target=use)
+    using.start()
+    refs = []
+    for _ in range(300):
+        x, ref = lent()
+        refs.append(ref)
+        vecs.SumFloat64s(x)
+        del x
+    gone.set()
+    using.join()
+    assert [ref() for ref in refs] == [None] * 300
+    del keeper
+
+
+def test_a_locked_object_in_a_slice_keeps_the_array_or_a_copy(vecs: Any):
+    x, ref = lent()
+    locked = vecs.Locked()
+    vecs.FillLocked(vecs.LockedOf(locked), x)
+    del x
+    gc.collect()
+    vecs.Collect()
+    np.full(1000, np.nan)
+    assert locked.Sum() == sum(range(1000))
+    del locked
+    assert goes(vecs, ref)
+
+
+def test_maps_that_other_threads_write_are_not_looked_into(gopy_run: Any):
+    gopy_run(
+        """
+        store, keeper = vecs.NewStore(), vecs.NewKeeper(None)
+        lent = pybuf.gopy.lend(go.Slice_float64, np.ones(3))
+        writer = threading.Thread(target=store.Work, args=(keeper, 2_000_000))
+        writer.start()
+        while writer.is_alive():
+            store.Has(keeper)
+        """
+    )
 
 
 def test_an_interface_keeps_the_array(gopy_run: Any):

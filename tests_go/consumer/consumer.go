@@ -23,6 +23,14 @@ at(uintptr_t d)
 	return (pybuf_descriptor *)d;
 }
 
+static uintptr_t
+swap_release(uintptr_t d, uintptr_t release)
+{
+	uintptr_t before = (uintptr_t)at(d)->release;
+	at(d)->release = (void (*)(pybuf_descriptor *))release;
+	return before;
+}
+
 static int
 take(uintptr_t d)
 {
@@ -202,6 +210,11 @@ func Make(d Descriptor) uintptr {
 
 // GivenBack counts releases of what Make made.
 func GivenBack() int { return int(C.count()) }
+
+// SwapRelease changes the release of a descriptor; it returns what it was.
+func SwapRelease(d, release uintptr) uintptr {
+	return uintptr(C.swap_release(C.uintptr_t(d), C.uintptr_t(release)))
+}
 
 // Take takes a descriptor over.
 func Take(d uintptr) bool { return C.take(C.uintptr_t(d)) == 1 }

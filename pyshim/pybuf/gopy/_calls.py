@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from pybuf._core import GopyLoan
 from pybuf.gopy._table import Parameter, Table
 from pybuf.gopy._values import Types, copy_back, copy_to, is_slice, lend_to, loan_of, takes_memory
 
@@ -40,7 +41,8 @@ class Wrapper:
             setter = value.fset and self._wrapped(value.fset, keeps=True)
             return None if setter is None else value.setter(setter)
         if inspect.isfunction(value) and name not in {"__init__", "__del__"}:
-            return self._wrapped(value, keeps=name in _KEEPERS)
+            is_method = not name.startswith("__") and name not in _KEEPERS
+            return self._wrapped(value, keeps=name in _KEEPERS, is_method=is_method)
         return None
 
     def _arguments(self, function: Any) -> tuple[_Argument, ...]:
@@ -61,9 +63,9 @@ class Wrapper:
                 return found
         return ()
 
-    def _wrapped(self, function: Any, *, keeps: bool) -> Any:
+    def _wrapped(self, function: Any, *, keeps: bool, is_method: bool = False) -> Any:
         arguments = self._arguments(function)
-        if arguments or not self._functions:
+        if arguments or not self._functions or is_method:
             return _taking_arrays(function, arguments, self._types, keeps=keeps)
         return None
 
@@ -74,18 +76,24 @@ def _taking_arrays(
     code = function.__code__
     names = code.co_varnames[: code.co_argcount]
     go_run = names.index("goRun") if "goRun" in names else None
-    call_go = function if arguments else _saying_what_is_missing(function)
-    convert = _Converter(types, arguments) if arguments else _Copier(types)
+    call_go = function if types.names else _saying_what_is_missing(function)
+    copy_all = _Copier(types)
+    convert = (
+        _Converter(types, arguments) if arguments else _Copier(types, own=names[:1] == ("self",))
+    )
+    library = types.library
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         given = list(args)
-        copies = keeps
+        runs_on = False
         if go_run is not None:  # with it the call goes on when this one has returned
-            copies |= bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
-        copied = convert(given, kwargs, copies=copies)
-        if not (copied or types.library.lending):
-            return call_go(*given, **kwargs)
+            runs_on = bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
+        copied = convert(given, kwargs, copies=keeps or runs_on)
+        if runs_on:
+            copy_all(given, kwargs, copies=True)
+        # Held until the call is over, whatever ends the slices meanwhile.
+        loans = _loans_of(types, given, kwargs) if library.lending else ()
         result = None
         try:
             result = call_go(*given, **kwargs)
@@ -93,12 +101,19 @@ def _taking_arrays(
             for value, made in copied:
                 copy_back(value, made)
             # What is lent, now or before, may be kept by a Go object that took part.
-            for value in (*given, *kwargs.values(), result):
-                if isinstance(value, types.go_class) and loan_of(value) is None:
-                    types.library.bind(getattr(value, "handle", 0))
+            if library.lending:  # a callback or another thread may have lent since
+                for value in (*given, *kwargs.values(), result):
+                    if isinstance(value, types.go_class) and loan_of(value) is None:
+                        library.bind(getattr(value, "handle", 0), *loans)
         return result
 
     return call
+
+
+def _loans_of(types: Types, given: list[Any], kwargs: dict[str, Any]) -> tuple[GopyLoan, ...]:
+    values = (*given, *kwargs.values())
+    found = (loan_of(value) for value in values if isinstance(value, types.go_class))
+    return tuple(loan for loan in found if loan is not None)
 
 
 def _saying_what_is_missing(function: Any) -> Any:
@@ -128,8 +143,9 @@ _Copied: TypeAlias = list[tuple[Any, Any]]
 class _Copier:
     """Lets lent slices into a function of which nothing is known, or copies of them."""
 
-    def __init__(self, types: Types) -> None:
+    def __init__(self, types: Types, *, own: bool = False) -> None:
         self._types = types
+        self._first = int(own)  # what a method is of stays what it is
 
     def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> _Copied:
         """Put copies where they stand, if they could be kept out of sight."""
@@ -138,22 +154,30 @@ class _Copier:
             return copied
         if not (copies or _is_out_of_sight(self._types, given, kwargs)):
             return copied
-        places: list[tuple[Any, Any]] = [(given, range(len(given))), (kwargs, list(kwargs))]
+        positions = range(self._first, len(given))
+        places: list[tuple[Any, Any]] = [(given, positions), (kwargs, list(kwargs))]
         for values, keys in places:
             for key in keys:
                 value = values[key]
-                if is_slice(value) and loan_of(value) is not None:
-                    values[key] = type(value)()
-                    copy_to(values[key], value)
+                values[key] = _without_loan(value)
+                if values[key] is not value:
                     copied.append((value, values[key]))
         return [] if copies else copied
+
+
+def _without_loan(value: Any) -> Any:
+    """Copy a slice that is lent."""
+    if not is_slice(value) or loan_of(value) is None:
+        return value
+    made = type(value)()
+    copy_to(made, value)
+    return made
 
 
 def _is_out_of_sight(types: Types, given: list[Any], kwargs: dict[str, Any]) -> bool:
     """Whether an object that takes part could keep memory where no search finds it."""
     return any(
         isinstance(value, types.go_class)
-        and not is_slice(value)
         and getattr(value, "handle", 0) > 0
         and types.library.is_opaque(value.handle)
         for value in (*given, *kwargs.values())
@@ -209,7 +233,11 @@ class _Converter:
             value = types.nil
         if isinstance(value, types.go_class):
             self._check(value, argument)
-            if not (copies and loan_of(value) is not None and type_id in types.slices):
+            if not copies:
+                return value
+            if type_id not in types.slices:  # an interface may be a slice
+                return _without_loan(value)
+            if loan_of(value) is None:
                 return value
         elif type_id not in types.slices or type_id not in types.classes:
             raise TypeError(

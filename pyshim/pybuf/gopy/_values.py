@@ -202,8 +202,11 @@ def _enter(self: Any) -> Any:
 
 def _exit(self: Any, *_reason: object) -> None:
     """End a loan; a slice of Go's own memory stays as it is."""
-    if self.__dict__.pop(_LOAN, None) is not None:
+    loan = loan_of(self)
+    if loan is not None:
         self.__pybuf_library__.clear(self.handle)
+        self.__dict__.pop(_LOAN, None)
+    del loan  # nothing of Go's is on the memory when it goes
 
 
 def _to_bytes(self: Any) -> bytes:

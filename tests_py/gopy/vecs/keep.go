@@ -4,6 +4,7 @@ import (
 	"errors"
 	"image"
 	"sync"
+	"time"
 )
 
 // ---- what comes back of a slice that was lent ----
@@ -173,6 +174,121 @@ var shared Keeper
 
 // Shared is no memory of Go's heap.
 func Shared() *Keeper { return &shared }
+
+// Tree has nodes that it can do without.
+type Tree struct{ left, right *Keeper }
+
+func NewTree() *Tree { return &Tree{&Keeper{}, &Keeper{}} }
+
+func (t *Tree) Left() *Keeper { return t.left }
+
+func (t *Tree) Right() *Keeper { return t.right }
+
+func (t *Tree) Fill(x []float64) int { t.left.hidden = x; return len(x) }
+
+func (t *Tree) Swap() int {
+	t.left.hidden, t.right.hidden = t.right.hidden, t.left.hidden
+	return 0
+}
+
+func FillAll(keepers []*Keeper, x []float64) int {
+	for _, k := range keepers {
+		k.hidden = x
+	}
+	return len(x)
+}
+
+func LockedOf(l *Locked) []*Locked { return []*Locked{l} }
+
+func FillLocked(all []*Locked, x []float64) int {
+	for _, l := range all {
+		l.Keep(x)
+	}
+	return len(x)
+}
+
+// TakeAfter calls back in between.
+func (k *Keeper) TakeAfter(other *Keeper, f func(n int)) int {
+	f(0)
+	k.hidden = other.hidden
+	return len(k.hidden)
+}
+
+// Reuser keeps the room of x, as a buffer does.
+type Reuser struct{ room []float64 }
+
+func NewReuser(x []float64) *Reuser { return &Reuser{x[:0]} }
+
+// Shelf has the same rows twice, once fewer of them.
+type Shelf struct{ few, all [][]float64 }
+
+func NewShelf(x []float64) *Shelf {
+	all := [][]float64{nil, nil, x}
+	return &Shelf{all[:1:1], all}
+}
+
+func (s *Shelf) Sum() float64 { return SumGrid(s.all) }
+
+type guard struct{ sync.Mutex }
+
+// Store is for several threads, by a lock that is not among its own fields.
+type Store struct {
+	guard
+	kept map[int]*Keeper
+}
+
+func NewStore() *Store { return &Store{kept: map[int]*Keeper{}} }
+
+// Work writes n times.
+func (s *Store) Work(k *Keeper, n int) int {
+	for i := 0; i < n; i++ {
+		s.Lock()
+		s.kept[i%1000] = k
+		delete(s.kept, i*7%1000)
+		s.Unlock()
+	}
+	return n
+}
+
+func (s *Store) Has(k *Keeper) bool {
+	s.Lock()
+	defer s.Unlock()
+	return s.kept[1] == k
+}
+
+// ---- methods of what stands on it ----
+
+func (c Celsius) Keeper() *Keeper { return &Keeper{hidden: c} }
+
+func (c Celsius) Rows() [][]float64 { return [][]float64{c} }
+
+func (c Celsius) ByName() map[string][]float64 { return map[string][]float64{"x": c} }
+
+func (c Celsius) Slowly(milliseconds int) float64 { return Slowly(c, milliseconds) }
+
+func (c Celsius) Sum() float64 { return summed(c) }
+
+func SlowCelsius(c Celsius, milliseconds int) float64 { return Slowly(c, milliseconds) }
+
+// Total is what LaterSum added up.
+var Total float64
+
+func LaterSum(s Summer, milliseconds int) {
+	time.Sleep(time.Duration(milliseconds) * time.Millisecond)
+	Total = s.Sum()
+}
+
+func (c Celsius) LaterTotal(milliseconds int) { LaterSum(c, milliseconds) }
+
+var Chosen Summer
+
+func SumChosen() float64 { return Chosen.Sum() }
+
+type PointRef struct{ point *Point }
+
+func (p *Point) Ref() *PointRef { return &PointRef{p} }
+
+func (r *PointRef) X() float64 { return r.point.X }
 
 // ---- pointers into it ----
 
