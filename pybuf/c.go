@@ -13,6 +13,7 @@ package pybuf
 #cgo noescape pybuf_lib_calloc
 #cgo nocallback pybuf_lib_calloc
 #cgo nocallback pybuf_lib_home
+#cgo nocallback pybuf_lib_is_low
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -36,6 +37,14 @@ static int32_t
 pybuf_lib_home(void)
 {
 	return (int32_t)home;
+}
+
+// Whether C's own memory may lie below 4 GiB, as in programs that are linked to
+// a fixed place.
+static int32_t
+pybuf_lib_is_low(void)
+{
+	return (uint64_t)(uintptr_t)sbrk(0) >> 32 == 0;
 }
 
 // pybuf_descriptor.release of all that Go exports.
@@ -80,9 +89,11 @@ import (
 // fromC is what C's side of this library says of itself.
 var fromC = sync.OnceValue(func() (facts struct {
 	home    int32
+	isLow   bool
 	release uintptr
 }) {
 	facts.home = int32(C.pybuf_lib_home())
+	facts.isLow = C.pybuf_lib_is_low() != 0
 	facts.release = uintptr(C.pybuf_lib_release_address())
 	return facts
 })

@@ -18,7 +18,13 @@ func takeDescriptor(address uintptr) (*descriptor, error) {
 		return nil, fail(ErrValue, "0x", strconv.FormatUint(uint64(address), 16),
 			" is not the address of a descriptor; give what pybuf.lend or Export gave")
 	}
-	if !d.take() {
+	doubtful := isDoubtful(address)
+	if doubtful && !isReadable(address) {
+		return nil, fail(ErrValue, "there is no memory at 0x", strconv.FormatUint(uint64(address), 16),
+			"; give what pybuf.lend or Export gave, whole: ctypes cuts a plain int to 32 bits, and passes what pybuf.lend gives as it is")
+	}
+	// What is no descriptor may be read-only, so that taking it would fault.
+	if doubtful && !d.untaken() || !d.take() {
 		if by := releasedBefore(d); by != "" {
 			reportMisuse(by)
 			return nil, fail(ErrValue, by)

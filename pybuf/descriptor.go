@@ -4,6 +4,7 @@ package pybuf
 
 import (
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 )
 
@@ -63,6 +64,27 @@ func descriptorAt(address uintptr) *descriptor {
 		return nil
 	}
 	return (*descriptor)(pointerTo(address))
+}
+
+// isDoubtful tells that an address may have been cut to 32 bits on its way, as
+// ctypes cuts a plain int, or is none. Others are trusted.
+func isDoubtful(address uintptr) bool {
+	a := uint64(address)
+	return a>>47 != 0 || a>>32 == 0 && !fromC().isLow
+}
+
+// isReadable asks the kernel, by a pipe, whether there are words at an address:
+// to look would end the process where there are none.
+func isReadable(address uintptr) bool {
+	var ends [2]int
+	if syscall.Pipe(ends[:]) != nil {
+		return false // nobody to ask
+	}
+	defer syscall.Close(ends[0])
+	defer syscall.Close(ends[1])
+	size := unsafe.Sizeof(descriptor{})
+	n, _, _ := syscall.Syscall(syscall.SYS_WRITE, uintptr(ends[1]), address, size)
+	return n == size
 }
 
 // pointerTo makes a pointer of an address that came from C: of memory that is

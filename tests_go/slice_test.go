@@ -280,6 +280,13 @@ func TestSlice_OfWhatIsNoDescriptor(t *testing.T) {
 		_, err = pybuf.Shape(address)
 		requireKind(t, pybuf.ErrValue, err)
 	}
+	for _, cut := range []uintptr{1 << 62, 0xffff_ffff_8000_0000, 0xffff_ffff_ffff_fff8} {
+		_, done, err := pybuf.Slice[float64](cut)
+		requireKind(t, pybuf.ErrValue, err)
+		assert.ErrorContains(t, err, "there is no memory at 0x")
+		done()
+		requireKind(t, pybuf.ErrValue, pybuf.Release(cut))
+	}
 	p := consumer.Alloc(200)
 	defer consumer.Free(p)
 	_, _, err := pybuf.Slice[float64](uintptr(p))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import importlib
 import os
@@ -258,6 +259,19 @@ def test_where_nothing_can_be_written_go_says_why(goimage, tmp_path):
         goimage.encode(tmp_path / "nowhere" / "a.png", pixels)
     with pytest.raises(ValueError, match=r"has to end in \.png, \.jpg or \.jpeg"):
         goimage.encode(tmp_path / "a.bmp", pixels)
+
+
+def test_an_address_that_ctypes_cut_is_an_error_of_go(built, tmp_path):
+    encode = ctypes.CDLL(str(built / "libgoimage.so")).Encode
+    encode.restype = ctypes.c_size_t
+    with pybuf.lend(np.zeros((2, 2, 4), "u1")) as lent:
+        wrong = [ctypes.c_size_t(-8), ctypes.c_size_t(1 << 62)]
+        if int(lent) >> 32:
+            wrong += [int(lent), ctypes.c_size_t(int(lent) & 0x7FFFFFF8)]
+        for address in wrong:
+            with pytest.raises(ValueError, match="ctypes cuts a plain int to 32 bits"):
+                pybuf.adopt(encode(os.fsencode(tmp_path / "a.png"), address, 90))
+        assert encode(os.fsencode(tmp_path / "a.png"), lent, 90) == 0
 
 
 # ---- files that are broken ---------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import ctypes
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -530,6 +531,20 @@ def test_where_no_memory_can_be_lent_a_refusal_names_the_constructor(vecs: Any):
             vecs.SumGrid(given)
         assert "argument" in str(caught.value)
     assert vecs.SumGrid(vecs.Slice_Slice_float64(np.ones((2, 3)))) == 6
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda vecs: vecs.SumSeries({}), "is a map[string][]float64 of Go: give such an object"),
+        (lambda vecs: vecs.SumTriple(np.ones(3)), "is a [3]float64 of Go: give such an object"),
+        (lambda vecs: vecs.SumFloat64s(np.zeros(3, "M8[s]")), 'their integers, .view("i8")'),
+    ],
+    ids=["map", "array", "dates"],
+)
+def test_a_refusal_says_what_is_wanted(call: Callable[[Any], Any], said: str, vecs: Any):
+    with pytest.raises(TypeError, match=re.escape(said)):
+        call(vecs)
 
 
 def test_a_refusal_names_the_argument(vecs: Any):

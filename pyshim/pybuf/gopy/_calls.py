@@ -250,8 +250,10 @@ class _Converter:
         """Make a slice of what is not one, or of one that must not be handed on."""
         cls = self._types.classes[argument.type_id]
         try:
-            view = memoryview(value)
-        except (TypeError, BufferError, ValueError) as error:
+            readonly = memoryview(value).readonly
+        except (BufferError, ValueError):
+            readonly = True  # below it is said better why there is no view: dates, say
+        except TypeError as error:
             raise TypeError(
                 f"{argument.what} is a {self._types.name(argument.type_id)} of Go, and a "
                 f"{type(value).__name__!r} lends no memory for it: give an array, or "
@@ -260,7 +262,7 @@ class _Converter:
         made = cls()
         try:
             # Nobody can see what is written to a copy; but to such memory nobody may write.
-            (copy_to if copies or view.readonly else lend_to)(made, value)
+            (copy_to if copies or readonly else lend_to)(made, value)
         except (TypeError, BufferError, ValueError) as error:
             if takes_memory(made):
                 raise TypeError(f"{argument.what}: {error}") from error

@@ -42,7 +42,8 @@ class Types:
     def name(self, type_id: str) -> str:
         """Write the type as Go's authors do."""
         name = self.names.get(type_id, type_id)
-        return name.removeprefix("*") if type_id in self.slices or name[:2] == "*[" else name
+        is_bare = type_id in self.slices or name.startswith(("*[", "*map["))
+        return name.removeprefix("*") if is_bare else name
 
 
 def loan_of(obj: Any) -> _core.GopyLoan | None:
