@@ -423,6 +423,14 @@ place_of(State *st, PyObject *obj, void **out)
         return 0;
     }
     number = PyIndex_Check(obj) ? PyNumber_Index(obj) : address_number(st, obj);
+    if (number == NULL && PyErr_Occurred() && PyObject_CheckBuffer(obj) &&
+        PyErr_ExceptionMatches(PyExc_TypeError)) {
+        /* An ndarray has an __index__ that fails. */
+        PyErr_Clear();
+        return refuse(PyExc_TypeError, obj,
+                      "adopt(): {} is memory of Python's and no descriptor: to "
+                      "give it to a library use pybuf.lend()");
+    }
     if (number != NULL) {
         int failed = from_number(number, out);
         Py_DECREF(number);

@@ -160,7 +160,7 @@ def build(name: str) -> Path:
         faulthandler.cancel_dump_traceback_later()
         CACHE.mkdir(parents=True, exist_ok=True)
         # gopy leaves Go files, which are no part of the project around them.
-        (CACHE / "go.mod").write_text("module example.com/built\n\ngo 1.24\n")
+        (CACHE / "go.mod").write_text("module example.com/built\n\ngo 1.25\n")
         with alone(CACHE / f"{prefix}lock"):
             if not folder.exists():
                 forget(prefix)

@@ -49,6 +49,11 @@ def test_the_struct_of_the_tests_is_that_of_the_header():
     assert (d.shape[:2], d.strides[:2], d.suboffsets[:2]) == ([2, 4], [32, 8], [-1, -1])
 
 
+def test_an_array_is_no_descriptor():
+    with pytest.raises(TypeError, match=r"no descriptor: to give it to a library use pybuf\.lend"):
+        pybuf.adopt(np.zeros(3))
+
+
 def test_the_example_of_the_manual_does_what_it_says():
     page = (ds.CAPI.parent / "docs" / "buffers.md").read_text("utf-8")
     code = page.partition("```c\n")[2].partition("```")[0]
