@@ -37,6 +37,7 @@ SOURCES := pyshim $(shell find pybuf capi gopybuf/*.h pyshim/*.go pyshim/*.c pys
 	! -name '*_test.go' 2>/dev/null)
 BUILD := setup.py pyproject.toml go.mod $(wildcard pyshim/buildsys/*.py)
 EXTENSION := pyshim/pybuf/_core.abi3.so
+EXTENSION_PACKAGES := ./capi ./pybuf ./pyshim
 
 # Not build, where gopy leaves Go files.
 GO_FOLDERS := $(wildcard capi gopybuf pybuf pyshim tests_go tests_py examples)
@@ -88,9 +89,9 @@ lint: setup $(VENV)/.tools-lint ## run every checker; all of them must be silent
 		{ echo "gofmt -w would change: $$unformatted" >&2; exit 1; }
 	go vet ./...
 	cd tests_py/gopy && go vet ./...
-	CGO_CFLAGS="$(PY_CFLAGS)" go vet -tags pyext ./...
+	CGO_CFLAGS="$(PY_CFLAGS)" go vet -tags pyext $(EXTENSION_PACKAGES)
 	go run $(STATICCHECK) ./...
-	CGO_CFLAGS="$(PY_CFLAGS)" go run $(STATICCHECK) -tags pyext ./...
+	CGO_CFLAGS="$(PY_CFLAGS)" go run $(STATICCHECK) -tags pyext $(EXTENSION_PACKAGES)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy

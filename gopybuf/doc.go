@@ -2,7 +2,7 @@
 // It is named as one more package on gopy's command line, or imported for its
 // effect, and needs no change of the packages beside it:
 //
-//	gopy build -output=out -vm=python3 ./mypackage github.com/pybuf/pybuf-go/gopybuf
+//	gopy build -output=out -vm=python ./mypackage github.com/pybuf/pybuf-go/gopybuf
 //
 // In Python, pybuf.gopy.enable() finds what this package exports. gopybuf.h is
 // what the two say to each other.

@@ -158,7 +158,7 @@ func (f *goFacts) otherItems(e Element) error {
 		quote(f.base.Format), "; ")
 	switch swapped, ours := e.Typestr[1:] == f.base.Typestr[1:], e.goName(); {
 	case e.Compound() || f.base.Compound():
-		asked.Text += "fields have to agree in names, types and places"
+		asked.Text += f.otherRecord(e)
 	case swapped:
 		asked.Text += "their byte order is not this machine's: lend a copy in its own, such as a.astype(" + quote(f.base.Format) + ")"
 	case ours == "":
@@ -167,6 +167,39 @@ func (f *goFacts) otherItems(e Element) error {
 		asked.Text += "ask for []" + ours + ", or lend a copy, such as a.astype(" + quote(f.base.Format) + ")"
 	}
 	return asked
+}
+
+// otherRecord tells how records differ, of which a format shows too little: it
+// is long, and cut.
+func (f *goFacts) otherRecord(e Element) string {
+	theirs, ours := e.Fields(), f.base.Fields()
+	if ours == nil {
+		return "they are records: lend a copy of one field, such as a[\"name\"].copy()"
+	}
+	if theirs == nil {
+		return "they are no records: lend an array of such records"
+	}
+	agree := "fields have to agree in names, types and places: "
+	for i, want := range ours {
+		if i >= len(theirs) {
+			return agree + "there is no field " + quote(want.Name)
+		}
+		switch have := theirs[i]; {
+		case have.Name != want.Name:
+			return agree + "there is a field " + quote(have.Name) + " where " + quote(want.Name) + " was asked for"
+		case have.Element.Format != want.Element.Format:
+			return agree + "field " + quote(want.Name) + " is of format " + quote(have.Element.Format) + ", and of " +
+				quote(want.Element.Format) + " in Go"
+		case have.Offset != want.Offset:
+			return agree + "field " + quote(want.Name) + " lies at byte " + strconv.Itoa(have.Offset) + ", and at " +
+				strconv.Itoa(want.Offset) + " in Go, as numpy.dtype(..., align=True) has it"
+		}
+	}
+	if len(theirs) > len(ours) {
+		return agree + "field " + quote(theirs[len(ours)].Name) + " was not asked for"
+	}
+	return agree + "a record has " + strconv.Itoa(e.ItemSize) + " bytes, and " + strconv.Itoa(f.base.ItemSize) +
+		" in Go, as numpy.dtype(..., align=True) has it"
 }
 
 // goName is the Go type of plain items in this machine's byte order, "" if

@@ -25,8 +25,6 @@ typedef struct {
     int64_t loan;
 } Loan;
 
-static void library_dealloc(PyObject *self);
-
 /* ---- calling its Go ---------------------------------------------------------- */
 
 static bool
@@ -93,6 +91,23 @@ view_of(Library *library, int64_t handle)
 
 /* ---- values -------------------------------------------------------------------- */
 
+static void library_dealloc(PyObject *self);
+
+/* The library of a value's class: an attribute, which anybody may change. */
+static Library *
+library_of(PyObject *value)
+{
+    PyObject *found = PyObject_GetAttrString(value, "__pybuf_library__");
+    if (found != NULL &&
+        PyType_GetSlot(Py_TYPE(found), Py_tp_dealloc) != library_dealloc) {
+        refuse(PyExc_TypeError, found,
+               "__pybuf_library__ is {}, and pybuf.gopy.enable() had put what "
+               "it found in the gopy module there");
+        Py_CLEAR(found);
+    }
+    return (Library *)found;
+}
+
 /* The slice may move or go while views live: so what is lent is a Buffer of its
  * memory as it is now, and each view holds that. */
 static int
@@ -101,22 +116,13 @@ value_getbuffer(PyObject *self, Py_buffer *view, int flags)
     int64_t handle;
     Buffer *b = NULL;
     view->obj = NULL;
-    PyObject *library = PyObject_GetAttrString(self, "__pybuf_library__");
+    Library *library = library_of(self);
     if (library == NULL) {
         return -1;
     }
-    /* Nobody else has this dealloc, in whichever interpreter. */
-    if (PyType_GetSlot(Py_TYPE(library), Py_tp_dealloc) !=
-        (void *)library_dealloc) {
-        PyErr_Format(PyExc_TypeError,
-                     "__pybuf_library__ of %R was replaced by something else",
-                     (PyObject *)Py_TYPE(self));
-        Py_DECREF(library);
-        return -1;
-    }
-    if (check_alive((Library *)library, PyExc_BufferError) == 0 &&
+    if (check_alive(library, PyExc_BufferError) == 0 &&
         handle_of(self, &handle) == 0) {
-        b = view_of((Library *)library, handle);
+        b = view_of(library, handle);
     }
     int failed = -1;
     if (b != NULL && b->suboffsets != NULL) {
@@ -130,7 +136,7 @@ value_getbuffer(PyObject *self, Py_buffer *view, int flags)
         failed = PyObject_GetBuffer(OBJECT(b), view, flags);
     }
     Py_XDECREF(OBJECT(b));
-    Py_DECREF(library);
+    Py_DECREF(OBJECT(library));
     return failed;
 }
 

@@ -138,7 +138,25 @@ func TestSlice_OfRecordsNeedsTheSameFields(t *testing.T) {
 	} {
 		refuseSlice[trade](t, theirs(t, format, 24, 2), pybuf.ErrType, "was asked for")
 	}
-	refuseSlice[float64](t, theirs(t, whole, 24, 2), pybuf.ErrType, "fields have to agree")
+	refuseSlice[float64](t, theirs(t, whole, 24, 2), pybuf.ErrType, `they are records: lend a copy of one field, such as a["name"].copy()`)
+	refuseSlice[trade](t, theirs(t, "d", 8, 2), pybuf.ErrType, "they are no records")
+}
+
+func TestSlice_OfOtherRecordsNamesTheFirstDifference(t *testing.T) {
+	lending(t)
+	for _, c := range []struct {
+		fields, says string
+		size         int
+	}{
+		{"i:id:4x" + "d:Price:" + "?:Flag:7x", `there is a field "id" where "ID" was asked for`, 24},
+		{"I:ID:4x" + "d:Price:" + "?:Flag:7x", `field "ID" is of format "I", and of "i" in Go`, 24},
+		{"i:ID:" + "d:Price:" + "?:Flag:", `field "Price" lies at byte 4, and at 8 in Go, as numpy.dtype(..., align=True) has it`, 13},
+		{"i:ID:4x" + "d:Price:8x", `there is no field "Flag"`, 24},
+		{"i:ID:4x" + "d:Price:" + "?:Flag:" + "?:More:6x", `field "More" was not asked for`, 24},
+		{"i:ID:4x" + "d:Price:" + "?:Flag:", `a record has 17 bytes, and 24 in Go`, 17},
+	} {
+		refuseSlice[trade](t, theirs(t, "T{="+c.fields+"}", c.size, 2), pybuf.ErrType, c.says)
+	}
 }
 
 func TestSlice_OtherTypesAreRefusedWithTheOneToAskFor(t *testing.T) {

@@ -18,6 +18,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,13 @@ def test_the_benchmark_of_copies_runs(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "copies.py")]
     table = run(*command, "--rounds=2", "--side=64", cwd=tmp_path)
     assert re.search(r"^row pointers to F order +\d+\.\d us +\d+\.\d\d ", table, re.MULTILINE)
+
+
+def test_the_benchmark_of_gopy_runs(gopy_site: Callable[[str], Path], tmp_path: Path) -> None:
+    gopy_site("gopy_vecs")  # skips without what builds it
+    command = [sys.executable, str(ROOT / "benchmarks" / "gopy.py")]
+    table = run(*command, "--rounds=2", "--largest=1000", cwd=tmp_path)
+    assert re.search(r"^  np\.asarray\(slice\), pybuf +\d+\.\d us .* x 1\.0$", table, re.MULTILINE)
 
 
 def test_the_costs_of_a_process_are_told(tmp_path: Path) -> None:

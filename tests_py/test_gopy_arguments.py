@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import pybuf
+from pybuf import gopy
 
 KINDS = [(k, v[0]) for k, v in gopy_runs.KINDS.items()]
 KIND = pytest.mark.parametrize(("kind", "dtype"), KINDS, ids=[k[0] for k in KINDS])
@@ -369,6 +370,36 @@ def test_what_other_threads_of_go_may_use_gets_a_copy(vecs: Any):
     assert locked.Sum() == 3
 
 
+def test_what_a_method_writes_of_an_object_with_a_lock_is_in_the_array(go: Any, vecs: Any):
+    """Go got a copy, and what it wrote in the call is copied back; what lend() made as well."""
+    locked, x = vecs.Locked(), np.arange(3.0)
+    result = locked.Double(x)
+    assert x.tolist() == [0, 2, 4]
+    x[:] = 9
+    assert list(result) == [0, 2, 4]  # the copy
+    x[:] = [0, 1, 2]
+    with gopy.lend(go.Slice_float64, x) as s:
+        locked.Double(s)
+    assert x.tolist() == [0, 2, 4]
+    s = go.Slice_float64(x)
+    locked.Double(s)
+    assert np.asarray(s).tolist() == [0, 4, 8]
+
+
+def test_what_was_written_to_a_copy_comes_back_from_a_call_that_fails(vecs: Any):
+    locked, x = vecs.Locked(), np.arange(3.0)
+    with pytest.raises(RuntimeError, match="doubled"):
+        locked.DoubleAndFail(x)
+    assert x.tolist() == [0, 2, 4]
+
+
+def test_what_is_read_only_gets_nothing_back(vecs: Any):
+    locked, x = vecs.Locked(), np.arange(3.0)
+    x.flags.writeable = False
+    assert list(locked.Double(x)) == [0, 2, 4]
+    assert x.tolist() == [0, 1, 2]
+
+
 def test_a_goroutine_gets_a_copy_of_a_result(vecs: Any):
     x = np.arange(3.0)
     vecs.Later(vecs.Same(x), 20, goRun=True)
@@ -491,6 +522,14 @@ def test_what_does_not_fit_is_refused(make: Callable[[Any], Any], said: str, vec
         with pytest.raises(TypeError, match=said) as caught:
             call()
         assert "argument x" in str(caught.value)
+
+
+def test_where_no_memory_can_be_lent_a_refusal_names_the_constructor(vecs: Any):
+    for given in (np.ones((2, 3)), np.ones(2), [np.ones(3)]):
+        with pytest.raises(TypeError, match=r"vecs\.Slice_Slice_float64\(\.\.\.\)") as caught:
+            vecs.SumGrid(given)
+        assert "argument" in str(caught.value)
+    assert vecs.SumGrid(vecs.Slice_Slice_float64(np.ones((2, 3)))) == 6
 
 
 def test_a_refusal_names_the_argument(vecs: Any):

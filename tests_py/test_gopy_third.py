@@ -65,7 +65,7 @@ def test_floats_answers(third: Any):
     assert third.floats.EqualApprox(x, x + 1e-12, 1e-9)
 
 
-def test_floats_of_different_lengths_end_in_go_s_panic_only_in_go(third: Any):
+def test_floats_refuses_arrays_of_other_items(third: Any):
     with pytest.raises(TypeError, match="float64"):
         third.floats.AddTo(np.empty(3), np.empty(3), np.empty(3, "i8"))
 

@@ -11,7 +11,7 @@ import gopy_runs
 import numpy as np
 import pytest
 
-from pybuf import gopy
+from pybuf import _core, gopy
 
 OTHERS = {
     "Bools": ("?", "?"),
@@ -410,3 +410,18 @@ def test_one_row_of_many_is_viewed(make: str, vecs: Any):
 def test_what_is_not_numbers_gives_no_memoryview(make: str, vecs: Any):
     with pytest.raises((TypeError, BufferError)):
         memoryview(eval(f"vecs.{make}"))
+
+
+@pytest.mark.parametrize("other", [None, 3, object(), memoryview(b"x")])
+def test_a_value_whose_library_was_changed_is_refused(other: object, vecs: Any):
+    class Other(_core.GopyValue):
+        handle = 1
+        __pybuf_library__ = other
+
+    with pytest.raises(TypeError, match="__pybuf_library__ is "):
+        memoryview(Other())
+
+
+def test_a_value_without_a_library_is_no_exporter(vecs: Any):
+    with pytest.raises(AttributeError, match="__pybuf_library__"):
+        memoryview(_core.GopyValue())

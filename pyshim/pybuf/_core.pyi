@@ -438,8 +438,7 @@ def _rebuild(
 
 # ---- gopy modules: used by pybuf.gopy -------------------------------------------------
 
-class GopyValue:
-    def __buffer__(self, flags: int, /) -> memoryview: ...
+class GopyValue(_Exporter): ...
 
 @final
 class GopyLoan:

@@ -51,6 +51,11 @@ def _write(folder: Path) -> str:
             f"{folder} was built without gopybuf: name the package "
             "github.com/pybuf/pybuf-go/gopybuf as one more on gopy's command line."
         )
+    if not any(folder.glob("_*.so")):
+        raise SystemExit(
+            f"There is no extension module in {folder}: gopy ended with an error, so see what it "
+            "said, and run it again."
+        )
     (folder / f"{_table.MODULE_NAME}.py").write_text(table.dump(), encoding="utf-8")
     init.write_text(_INIT, encoding="utf-8")
     return f"{folder}: {len(table.functions)} functions; it enables itself when it is imported"

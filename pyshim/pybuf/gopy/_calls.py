@@ -3,10 +3,10 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from pybuf.gopy._table import Parameter, Table
-from pybuf.gopy._values import Types, copy_to, is_slice, lend_to, loan_of
+from pybuf.gopy._values import Types, copy_back, copy_to, is_slice, lend_to, loan_of, takes_memory
 
 _MISSING = object()
 # What these are given stays in Go: they get copies.
@@ -79,9 +79,11 @@ def _taking_arrays(
     code = function.__code__
     names = code.co_varnames[: code.co_argcount]
     go_run = names.index("goRun") if "goRun" in names else None
+    call_go = function if types.names else _saying_what_is_missing(function)
     copy_all = _Copier(types)
-    keep = _Copier(types, own=names[:1] == ("self",))
-    convert = _Converter(types, arguments) if arguments else keep
+    convert = (
+        _Converter(types, arguments) if arguments else _Copier(types, own=names[:1] == ("self",))
+    )
     library = types.library
 
     @functools.wraps(function)
@@ -90,10 +92,14 @@ def _taking_arrays(
         runs_on = False
         if go_run is not None:  # with it the call goes on when this one has returned
             runs_on = bool(args[go_run] if go_run < len(args) else kwargs.get("goRun"))
-        convert(given, kwargs, copies=keeps or runs_on)
+        copied = convert(given, kwargs, copies=keeps or runs_on)
         if runs_on:
             copy_all(given, kwargs, copies=True)
-        return library.call(function, types.go_class, given, kwargs)
+        try:
+            return library.call(call_go, types.go_class, given, kwargs)
+        finally:
+            for value, made in copied:
+                copy_back(value, made)
 
     return call
 
@@ -109,6 +115,30 @@ def _method(function: Any, types: Types) -> Callable[..., Any]:
     return call
 
 
+def _saying_what_is_missing(function: Any) -> Any:
+    """Make a sentence of how gopy refuses an array, where nothing is known of the function."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except AttributeError as error:
+            given = (*args, *kwargs.values())
+            if error.name != "handle" or not any(error.obj is value for value in given):
+                raise
+            raise TypeError(
+                f"{function.__qualname__}() takes an object of Go, not "
+                f"{type(error.obj).__name__!r}: it is not known which arrays it could take, "
+                "since neither the Go file that gopy generated is here nor what "
+                "`python -m pybuf.gopy` writes: run that where gopy ran, or use pybuf.gopy.lend()"
+            ) from error
+
+    return call
+
+
+# Memory of Python's, and the slice with a copy of it that Go got for the time of a call.
+_Copied: TypeAlias = list[tuple[Any, Any]]
+
+
 class _Copier:
     """Lets lent slices into a function of which nothing is known, or copies of them."""
 
@@ -116,16 +146,31 @@ class _Copier:
         self._types = types
         self._first = int(own)  # what a method is of stays what it is
 
-    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> None:
+    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> _Copied:
         """Put copies where they stand, if they could be kept out of sight."""
+        copied: _Copied = []
         if not self._types.library.lending:
-            return
+            return copied
         if not (copies or _is_out_of_sight(self._types, given, kwargs)):
-            return
-        for i in range(self._first, len(given)):
-            given[i] = _without_loan(given[i])
-        for name, value in kwargs.items():
-            kwargs[name] = _without_loan(value)
+            return copied
+        positions = range(self._first, len(given))
+        places: list[tuple[Any, Any]] = [(given, positions), (kwargs, list(kwargs))]
+        for values, keys in places:
+            for key in keys:
+                value = values[key]
+                values[key] = _without_loan(value)
+                if values[key] is not value:
+                    copied.append((value, values[key]))
+        return [] if copies else copied
+
+
+def _without_loan(value: Any) -> Any:
+    """Copy a slice that is lent."""
+    if not is_slice(value) or loan_of(value) is None:
+        return value
+    made = type(value)()
+    copy_to(made, value)
+    return made
 
 
 def _is_out_of_sight(types: Types, given: list[Any], kwargs: dict[str, Any]) -> bool:
@@ -138,13 +183,9 @@ def _is_out_of_sight(types: Types, given: list[Any], kwargs: dict[str, Any]) -> 
     )
 
 
-def _without_loan(value: Any) -> Any:
-    """Copy a slice that is lent."""
-    if not is_slice(value) or loan_of(value) is None:
-        return value
-    made = type(value)()
-    copy_to(made, value)
-    return made
+def _constructor(cls: type) -> str:
+    """Write how an object of the class is made, as users do: "go.Slice_float64(...)"."""
+    return f"{cls.__module__.rpartition('.')[2]}.{cls.__name__}(...)"
 
 
 class _Converter:
@@ -154,9 +195,14 @@ class _Converter:
         self._types = types
         self._arguments = arguments
 
-    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> None:
-        """Convert the arguments where they stand."""
-        lent = False
+    def __call__(self, given: list[Any], kwargs: dict[str, Any], *, copies: bool) -> _Copied:
+        """Convert the arguments where they stand.
+
+        Returns those that Go got as copies only because nobody can see who keeps them: what it
+        writes to them in the call belongs into the array. copies: they are to stay with Go.
+        """
+        copied: _Copied = []
+        unseen = None  # until it is asked
         for argument in self._arguments:
             by_position = argument.position < len(given)
             value = (
@@ -164,14 +210,16 @@ class _Converter:
             )
             if value is _MISSING or self._is_plain(value, argument):
                 continue
-            if not (copies or lent):
-                copies = _is_out_of_sight(self._types, given, kwargs)
-            value = self._convert(value, argument, copies=copies)
-            lent = lent or loan_of(value) is not None
+            if unseen is None:
+                unseen = not copies and _is_out_of_sight(self._types, given, kwargs)
+            converted = self._convert(value, argument, copies=copies or unseen)
+            if unseen and converted is not value and is_slice(converted):
+                copied.append((value, converted))
             if by_position:
-                given[argument.position] = value
+                given[argument.position] = converted
             else:
-                kwargs[argument.name] = value
+                kwargs[argument.name] = converted
+        return copied
 
     def _is_plain(self, value: Any, argument: _Argument) -> bool:
         """Whether it is just what gopy wants, on Go's own memory."""
@@ -206,14 +254,20 @@ class _Converter:
             raise TypeError(
                 f"{argument.what} is a {self._types.name(argument.type_id)} of Go, and a "
                 f"{type(value).__name__!r} lends no memory for it: give an array, or "
-                f"{cls.__name__}(...)"
+                f"{_constructor(cls)}"
             ) from error
         made = cls()
         try:
             # Nobody can see what is written to a copy; but to such memory nobody may write.
             (copy_to if copies or view.readonly else lend_to)(made, value)
         except (TypeError, BufferError, ValueError) as error:
-            raise TypeError(f"{argument.what}: {error}") from error
+            if takes_memory(made):
+                raise TypeError(f"{argument.what}: {error}") from error
+            raise TypeError(
+                f"{argument.what} is a {self._types.name(argument.type_id)} of Go, whose items do "
+                "not lie in one piece of memory, so that no array can be lent for it: give "
+                f"{_constructor(cls)}, which copies item by item"
+            ) from error
         return made
 
     def _check(self, value: Any, argument: _Argument) -> None:

@@ -1,7 +1,9 @@
 """Makes a gopy module lend and take memory."""
 
 import importlib
+import platform
 import sys
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +17,7 @@ _MARK = "__pybuf_library__"
 
 def _package_of(module: ModuleType | Any) -> ModuleType:
     if not isinstance(module, ModuleType):
-        raise TypeError(f"enable() takes a module that gopy made, not {type(module).__name__!r}")
+        raise TypeError(f"a module that gopy made is wanted, not {type(module).__name__!r}")
     if hasattr(module, "__path__"):
         return module
     parent = sys.modules.get(module.__name__.rpartition(".")[0])
@@ -30,6 +32,17 @@ def _folder_of(package: ModuleType) -> Path:
         f"{package.__name__} is no package that gopy made: there is no go.py in it; "
         "give the folder's package, or one of its modules"
     )
+
+
+def _check_built(folder: Path) -> None:
+    """Refuse what this Python cannot import; gopy's own error says nothing of the reason."""
+    built = sorted(path.name for path in folder.glob("_*.so"))
+    if not any(n == n.partition(".")[0] + suffix for n in built for suffix in EXTENSION_SUFFIXES):
+        raise ImportError(
+            f"there is no extension module for {platform.python_implementation()} "
+            f"{platform.python_version()} in {folder}, only {', '.join(built) or 'none at all'}: "
+            "run gopy again, with -vm=PATH of this Python, and see that it ends without an error"
+        )
 
 
 def _wrappers(package: ModuleType, folder: Path) -> list[ModuleType]:
@@ -59,13 +72,14 @@ def enable(module: ModuleType) -> None:
     Which types functions take is read from the table that `python -m pybuf.gopy` wrote, or
     from the Go file beside the module. Where neither is left, arrays are not taken.
 
-    Raises ValueError for what gopy did not make, ImportError if it was built without gopybuf.
-    A second time it does nothing.
+    Raises ValueError for what gopy did not make, ImportError if it was built without gopybuf, or
+    for another Python. A second time it does nothing.
     """
     package = _package_of(module)
     if hasattr(package, _MARK):
         return
     folder = _folder_of(package)
+    _check_built(folder)
     modules = _wrappers(package, folder)
     go = sys.modules[f"{package.__name__}.go"]
     native = _native(package, go)
@@ -82,5 +96,7 @@ def library_of(module: ModuleType) -> _core.GopyLibrary:
     """Give what enable() found in the module."""
     library: _core.GopyLibrary | None = getattr(_package_of(module), _MARK, None)
     if library is None:
-        raise ValueError(f"{module.__name__} is not enabled; call pybuf.gopy.enable() before")
+        raise ValueError(
+            f"{module.__name__} is not enabled: call pybuf.gopy.enable({module.__name__}) before"
+        )
     return library

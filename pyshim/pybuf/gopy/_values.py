@@ -5,7 +5,7 @@ import inspect
 import types as python_types
 from typing import TYPE_CHECKING, Any
 
-from pybuf import _core
+from pybuf import _core, adopt
 from pybuf import copy as copy_items
 from pybuf import lend as lend_memory
 
@@ -65,6 +65,23 @@ def lend_to(made: Any, obj: Any) -> None:
 def copy_to(made: Any, obj: Any) -> None:
     """Give a slice that was just made the items of obj."""
     made.__pybuf_library__.fill(made.handle, lend_memory(obj, writable=False))
+
+
+def takes_memory(empty: Any) -> bool:
+    """Whether memory can be put under slices of the type of this one, which was just made."""
+    try:
+        copy_to(empty, empty)
+    except _REFUSED:
+        return False
+    return True
+
+
+def copy_back(obj: Any, made: Any) -> None:
+    """Write the items of a slice into the memory that it is a copy of."""
+    if memoryview(obj).readonly:
+        return
+    target, source = adopt(lend_memory(obj)), made.__pybuf_library__.view(made.handle)
+    memoryview(target.cast("B"))[:] = memoryview(source.cast("B"))
 
 
 def lend(cls: type, obj: Any) -> Any:

@@ -128,6 +128,18 @@ func (l *Locked) Keep(x []float64) int {
 	return len(x)
 }
 
+func (l *Locked) Double(x []float64) []float64 {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	doubled(x)
+	return x
+}
+
+func (l *Locked) DoubleAndFail(x []float64) (int, error) {
+	l.Double(x)
+	return 0, errors.New("it doubled and failed")
+}
+
 func (l *Locked) Sum() float64 {
 	l.lock.Lock()
 	defer l.lock.Unlock()
