@@ -6,6 +6,7 @@
 #include "shim.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "gopybuf.h"
@@ -23,8 +24,6 @@ typedef struct {
     Library *library; /* owned */
     int64_t loan;
 } Loan;
-
-static void library_dealloc(PyObject *self);
 
 /* ---- calling its Go ---------------------------------------------------------- */
 
@@ -363,31 +362,137 @@ library_hold(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     return loan_new(library, id);
 }
 
-#define TAKEN_AT_ONCE 16
-
-static PyObject *
-library_bind(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+/* The loan that a gopy object stands on, borrowed; NULL if there is none. */
+static Loan *
+standing_on(const State *st, PyObject *value)
 {
-    int64_t handle, taken[TAKEN_AT_ONCE];
-    Library *library = (Library *)self;
-    PyTypeObject *loan_type = state_of(self)->gopy_loan_type;
-    if (is_dead(library)) {
-        Py_RETURN_NONE;
+    PyObject *names = PyObject_GetAttrString(value, "__dict__");
+    PyObject *loan =
+        names == NULL ? NULL : PyDict_GetItemString(names, "__pybuf_loan__");
+    Py_XDECREF(names); /* the object has it */
+    PyErr_Clear();
+    return loan != NULL && Py_TYPE(loan) == st->gopy_loan_type ? (Loan *)loan
+                                                               : NULL;
+}
+
+/* The loans of a call, held until it is over, whatever ends the slices that
+ * stand on them meanwhile. */
+typedef struct {
+    PyObject *held; /* list */
+    int64_t *ids;
+    int64_t n;
+} Taken;
+
+static int
+taken_add(const State *st, Taken *taken, PyObject *values)
+{
+    Py_ssize_t size = PySequence_Size(values);
+    for (Py_ssize_t i = 0; i < size; i++) {
+        PyObject *value = PySequence_GetItem(values, i);
+        Loan *loan = value == NULL ? NULL : standing_on(st, value);
+        int failed = value == NULL ||
+                     (loan != NULL && PyList_Append(taken->held, OBJECT(loan)) < 0);
+        if (loan != NULL && !failed) {
+            taken->ids[taken->n++] = loan->loan;
+        }
+        Py_XDECREF(value);
+        if (failed) {
+            return -1;
+        }
     }
-    if (bind(self, args, nargs < 1 ? nargs : 1, 1, &handle) < 0) {
-        return NULL;
+    return 0;
+}
+
+static void
+bind_value(const Library *library, PyObject *go_class, PyObject *value,
+           const Taken *taken)
+{
+    int64_t handle = 0;
+    if (PyObject_IsInstance(value, go_class) == 1 &&
+        standing_on(state_of(OBJECT(library)), value) == NULL &&
+        handle_of(value, &handle) == 0) {
+        library->go->bind(handle, taken->ids, taken->n);
     }
-    Py_ssize_t next = 1;
-    do {
-        int64_t n = 0;
-        for (; next < nargs && n < TAKEN_AT_ONCE; next++) {
-            if (Py_TYPE(args[next]) == loan_type) {
-                taken[n++] = ((Loan *)args[next])->loan;
+    PyErr_Clear(); /* what has no handle is nothing of Go's */
+}
+
+static void
+bind_values(const Library *library, PyObject *go_class, PyObject *values,
+            const Taken *taken)
+{
+    Py_ssize_t size = PySequence_Size(values);
+    for (Py_ssize_t i = 0; i < size; i++) {
+        PyObject *value = PySequence_GetItem(values, i);
+        if (value != NULL) {
+            bind_value(library, go_class, value, taken);
+            Py_DECREF(value);
+        }
+    }
+}
+
+static bool
+is_lending(const Library *library)
+{
+    return !is_dead(library) &&
+           __atomic_load_n(library->go->loans, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* In C, for the handler of a signal may raise between any two instructions of
+ * Python's: nothing of it runs from the end of Go's function to that of this. */
+static PyObject *
+call_and_bind(Library *library, PyObject *function, PyObject *go_class,
+              PyObject *given, PyObject *kwargs)
+{
+    PyObject *result = NULL;
+    PyObject *named = PyDict_Values(kwargs);
+    Taken taken = {.held = PyList_New(0)};
+    if (named != NULL && taken.held != NULL) {
+        size_t most = (size_t)(PyTuple_Size(given) + PyList_Size(named));
+        taken.ids = malloc((most + 1) * sizeof *taken.ids);
+        if (taken.ids == NULL) {
+            PyErr_NoMemory();
+        }
+        else if (!is_lending(library) ||
+                 (taken_add(state_of(OBJECT(library)), &taken, given) == 0 &&
+                  taken_add(state_of(OBJECT(library)), &taken, named) == 0)) {
+            result = PyObject_Call(function, given, kwargs);
+            if (is_lending(library)) { /* a callback or another thread may
+                                        * have lent since */
+                Pending pending = pending_save();
+                bind_values(library, go_class, given, &taken);
+                bind_values(library, go_class, named, &taken);
+                if (result != NULL) {
+                    bind_value(library, go_class, result, &taken);
+                }
+                pending_restore(pending);
             }
         }
-        library->go->bind(handle, taken, n);
-    } while (next < nargs);
-    Py_RETURN_NONE;
+    }
+    Py_XDECREF(named);
+    Pending pending = pending_save();
+    Py_XDECREF(taken.held); /* memory may go, by Python's code */
+    pending_restore(pending);
+    free(taken.ids);
+    return result;
+}
+
+static PyObject *
+library_call(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 4 || !PyDict_Check(args[3])) {
+        PyErr_SetString(PyExc_TypeError,
+                        "call() takes a function, a class, arguments and a "
+                        "dictionary");
+        return NULL;
+    }
+    PyObject *given = PySequence_Tuple(args[2]);
+    if (given == NULL) {
+        return NULL;
+    }
+    PyObject *result =
+        call_and_bind((Library *)self, args[0], args[1], given, args[3]);
+    Py_DECREF(given);
+    return result;
 }
 
 static PyObject *
@@ -480,10 +585,10 @@ static PyMethodDef library_methods[] = {
     {"hold", POSITIONAL(library_hold),
      "hold($self, handle, /)\n--\n\n"
      "What keeps the lent memory that a Go value stands on, or None."},
-    {"bind", POSITIONAL(library_bind),
-     "bind($self, handle, /, *taken)\n--\n\n"
-     "Lets lent memory that a Go value refers to live as long as it. taken are\n"
-     "the loans of the call that it took part in."},
+    {"call", POSITIONAL(library_call),
+     "call($self, function, go_class, args, kwargs, /)\n--\n\n"
+     "Calls a function of the module, and lets what is lent live as long as the\n"
+     "Go objects that took part and refer to it."},
     {"clear", POSITIONAL(library_clear),
      "clear($self, handle, /)\n--\n\n"
      "Makes a Go slice nil."},

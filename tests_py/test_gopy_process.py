@@ -425,6 +425,43 @@ def test_sigint_during_a_call_comes_when_it_is_over(gopy_run: Any):
     )
 
 
+def test_a_signal_handler_that_raises_at_any_moment_loses_no_array(gopy_run: Any):
+    gopy_run(
+        """
+        import random
+
+        class Stop(Exception):
+            pass
+
+        def stop(*_):
+            raise Stop
+
+        sys.unraisablehook = lambda _: None  # raised in some __del__
+        signal.signal(signal.SIGALRM, stop)
+        until, stopped, lost = time.monotonic() + 5, 0, 0
+        while time.monotonic() < until:
+            try:
+                keeper = vecs.Keeper()
+                x = np.ones(10)
+                ref = weakref.ref(x)
+                signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 3e-5))
+                keeper.Keep(x)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Stop:
+                stopped += 1
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                x = None
+                kept = keeper.Get()
+            except Stop:
+                continue
+            lost += len(kept) == 10 and ref() is None
+        assert stopped > 100
+        assert not lost, (lost, stopped)
+        """
+    )
+
+
 def test_other_threads_run_during_a_call(gopy_run: Any):
     gopy_run(
         """

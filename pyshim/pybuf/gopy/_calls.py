@@ -5,7 +5,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-from pybuf._core import GopyLoan
 from pybuf.gopy._table import Parameter, Table
 from pybuf.gopy._values import Types, copy_back, copy_to, is_slice, lend_to, loan_of, takes_memory
 
@@ -65,9 +64,13 @@ class Wrapper:
 
     def _wrapped(self, function: Any, *, keeps: bool, is_method: bool = False) -> Any:
         arguments = self._arguments(function)
-        if arguments or not self._functions or is_method:
+        if arguments or not self._functions:
             return _taking_arrays(function, arguments, self._types, keeps=keeps)
-        return None
+        if not is_method:
+            return None
+        if "goRun" in function.__code__.co_varnames:
+            return _taking_arrays(function, (), self._types, keeps=keeps)
+        return _method(function, self._types)
 
 
 def _taking_arrays(
@@ -92,28 +95,24 @@ def _taking_arrays(
         copied = convert(given, kwargs, copies=keeps or runs_on)
         if runs_on:
             copy_all(given, kwargs, copies=True)
-        # Held until the call is over, whatever ends the slices meanwhile.
-        loans = _loans_of(types, given, kwargs) if library.lending else ()
-        result = None
         try:
-            result = call_go(*given, **kwargs)
+            return library.call(call_go, types.go_class, given, kwargs)
         finally:
             for value, made in copied:
                 copy_back(value, made)
-            # What is lent, now or before, may be kept by a Go object that took part.
-            if library.lending:  # a callback or another thread may have lent since
-                for value in (*given, *kwargs.values(), result):
-                    if isinstance(value, types.go_class) and loan_of(value) is None:
-                        library.bind(getattr(value, "handle", 0), *loans)
-        return result
 
     return call
 
 
-def _loans_of(types: Types, given: list[Any], kwargs: dict[str, Any]) -> tuple[GopyLoan, ...]:
-    values = (*given, *kwargs.values())
-    found = (loan_of(value) for value in values if isinstance(value, types.go_class))
-    return tuple(loan for loan in found if loan is not None)
+def _method(function: Any, types: Types) -> Callable[..., Any]:
+    """Make a method that is given no Go values the same, with little around it."""
+    library = types.library
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return library.call(function, types.go_class, args, kwargs)
+
+    return call
 
 
 def _saying_what_is_missing(function: Any) -> Any:
