@@ -76,7 +76,8 @@ test-go: ## run the Go tests only (no Python is needed)
 # after their release, freed memory is overwritten, the collector runs all the
 # time, and every pointer that reaches C is checked.
 	GOEXPERIMENT=cgocheck2 GODEBUG=clobberfree=1 GOGC=1 \
-		go test -tags pybufdebug -skip 'ABI|Imports' ./pybuf/... ./tests_go
+		go test -tags pybufdebug -skip 'ABI|Imports' ./pybuf/... ./gopybuf ./tests_go
+	go test -race -skip 'ABI|Imports' ./pybuf/... ./gopybuf ./tests_go
 
 .PHONY: test-py
 test-py: setup ## run the Python tests only

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // check.go reads descriptors of others: whether they are what they should be,
@@ -13,8 +14,7 @@ import (
 
 // takeDescriptor takes over what is at an address, if it is a descriptor.
 func takeDescriptor(address uintptr) (*descriptor, error) {
-	d := descriptorAt(address)
-	if d == nil {
+	if address == 0 || address%unsafe.Alignof(descriptor{}) != 0 {
 		return nil, fail(ErrValue, "0x", strconv.FormatUint(uint64(address), 16),
 			" is not the address of a descriptor; give what pybuf.lend or Export gave")
 	}
@@ -23,6 +23,7 @@ func takeDescriptor(address uintptr) (*descriptor, error) {
 		return nil, fail(ErrValue, "there is no memory at 0x", strconv.FormatUint(uint64(address), 16),
 			"; give what pybuf.lend or Export gave, whole: ctypes cuts a plain int to 32 bits, and passes what pybuf.lend gives as it is")
 	}
+	d := descriptorAt(address)
 	// What is no descriptor may be read-only, so that taking it would fault.
 	if doubtful && !d.untaken() || !d.take() {
 		if by := releasedBefore(d); by != "" {

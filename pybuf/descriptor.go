@@ -58,13 +58,8 @@ const (
 	codeSystem  = 7
 )
 
-// descriptorAt is the descriptor at an address; nil for what cannot be one's.
-func descriptorAt(address uintptr) *descriptor {
-	if address%unsafe.Alignof(descriptor{}) != 0 {
-		return nil
-	}
-	return (*descriptor)(pointerTo(address))
-}
+// descriptorAt is the descriptor at an address, which is one's.
+func descriptorAt(address uintptr) *descriptor { return (*descriptor)(pointerTo(address)) }
 
 // isDoubtful tells that an address may have been cut to 32 bits on its way, as
 // ctypes cuts a plain int, or is none. Others are trusted.
