@@ -144,14 +144,16 @@ def test_thousands_of_made_up_types_leave_little_behind(kind):
         array = (type("S", (ctypes.Structure,), {"_fields_": [(f"name{i}", ctypes.c_int)]}) * 1)()
         return pybuf.wrap(array, owner=array).numpy()
 
-    for i in range(6000):
-        use(i)
-    gc.collect()
-    before = resident()
-    for i in range(6000, 9000):
-        use(i)
-    gc.collect()
-    assert resident() - before < 8 << 20
+    def growth(first: int, last: int) -> int:
+        before = resident()
+        for i in range(first, last):
+            use(i)
+        gc.collect()
+        return resident() - before
+
+    growth(0, 6000)
+    # What leaks grows each time; the Go runtimes of other tests take memory now and then.
+    assert min(growth(i, i + 3000) for i in (6000, 9000, 12000)) < 8 << 20
 
 
 def test_after_thousands_of_made_up_types_the_next_one_is_known_again(go_calls):
