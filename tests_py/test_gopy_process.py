@@ -406,6 +406,8 @@ def test_a_panic_of_go_s_ends_the_process_as_with_gopy_alone(gopy_run: Any):
 def test_sigint_during_a_call_comes_when_it_is_over(gopy_run: Any):
     gopy_run(
         """
+        # Shells start what runs in the background with it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         x = np.ones(1000)
         ref = weakref.ref(x)
         for _ in range(3):
