@@ -50,6 +50,13 @@ func fail(out *C.uint64_t, err error) C.int64_t {
 
 func panicked(p any) error { return fmt.Errorf("bug in gopybuf: %v", p) }
 
+func truth(is bool) int64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 //export gopybuf_view
 func gopybuf_view(handle C.int64_t) (descriptor C.uint64_t) {
 	defer func() {
@@ -95,22 +102,12 @@ func gopybuf_clear(handle C.int64_t, err *C.uint64_t) C.int64_t {
 
 //export gopybuf_fits
 func gopybuf_fits(handle, wanted C.int64_t) C.int64_t {
-	return answer(nil, func() (int64, error) {
-		if fits(int64(handle), int64(wanted)) {
-			return 1, nil
-		}
-		return 0, nil
-	})
+	return answer(nil, func() (int64, error) { return truth(fits(int64(handle), int64(wanted))), nil })
 }
 
 //export gopybuf_is_opaque
 func gopybuf_is_opaque(handle C.int64_t) C.int64_t {
-	return answer(nil, func() (int64, error) {
-		if isOpaque(int64(handle)) {
-			return 1, nil
-		}
-		return 0, nil
-	})
+	return answer(nil, func() (int64, error) { return truth(isOpaque(int64(handle))), nil })
 }
 
 //export gopybuf_type_name

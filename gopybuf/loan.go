@@ -58,15 +58,12 @@ func (t *loanTable) add(s reflect.Value, done func()) int64 {
 	}
 	t.byID[l.id] = l
 	at := sort.Search(len(t.order), func(i int) bool { return t.order[i].first > first })
-	t.order = append(t.order, nil)
-	copy(t.order[at+1:], t.order[at:])
-	t.order[at] = l
+	t.order = slices.Insert(t.order, at, l)
 	t.measure(at)
-	atomic.StoreInt64(loanCount(), int64(len(t.byID)))
 	return l.id
 }
 
-// measure brings reach up to date from a place on.
+// measure brings reach, from a place on, and the count of loans up to date.
 func (t *loanTable) measure(from int) {
 	t.reach = t.reach[:from]
 	for i, l := range t.order[from:] {
@@ -76,6 +73,7 @@ func (t *loanTable) measure(from int) {
 		}
 		t.reach = append(t.reach, end)
 	}
+	atomic.StoreInt64(loanCount(), int64(len(t.order)))
 }
 
 // drop takes a reference away. The last one gives the memory back, outside of
@@ -97,9 +95,8 @@ func (t *loanTable) drop(id int64) {
 	for t.order[at] != l {
 		at++
 	}
-	t.order = append(t.order[:at], t.order[at+1:]...)
+	t.order = slices.Delete(t.order, at, at+1)
 	t.measure(at)
-	atomic.StoreInt64(loanCount(), int64(len(t.byID)))
 	t.mu.Unlock()
 	l.done()
 }

@@ -25,13 +25,15 @@ gopy_check_alive(const GopyLibrary *library, PyObject *type)
     return 0;
 }
 
+/* The error of a function that gave -1. */
 static PyObject *
-raise_descriptor(State *st, uint64_t error)
+raise_descriptor(PyObject *self, uint64_t error)
 {
     if (error == 0) {
         return PyErr_NoMemory();
     }
-    Buffer *never = adopt_descriptor(st, (pybuf_descriptor *)(uintptr_t)error);
+    Buffer *never = adopt_descriptor(state_of(self),
+                                     (pybuf_descriptor *)(uintptr_t)error);
     Py_XDECREF(OBJECT(never));
     return NULL;
 }
@@ -200,8 +202,7 @@ library_lend(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     }
     GopyLibrary *library = (GopyLibrary *)self;
     int64_t id = library->go->lend(given[0], (uint64_t)given[1], &error);
-    return id < 0 ? raise_descriptor(state_of(self), error)
-                  : gopy_loan(library, id);
+    return id < 0 ? raise_descriptor(self, error) : gopy_loan(library, id);
 }
 
 static PyObject *
@@ -217,10 +218,7 @@ library_fill(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     Py_BEGIN_ALLOW_THREADS
     done = go->fill(given[0], (uint64_t)given[1], &error);
     Py_END_ALLOW_THREADS
-    if (done < 0) {
-        return raise_descriptor(state_of(self), error);
-    }
-    Py_RETURN_NONE;
+    return done < 0 ? raise_descriptor(self, error) : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -236,10 +234,7 @@ library_hold(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     int64_t id = library->go->hold(handle);
-    if (id <= 0) {
-        Py_RETURN_NONE;
-    }
-    return gopy_loan(library, id);
+    return id > 0 ? gopy_loan(library, id) : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -269,10 +264,9 @@ library_clear(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     if (bind(self, args, nargs, 1, &handle) < 0) {
         return NULL;
     }
-    if (((GopyLibrary *)self)->go->clear(handle, &error) < 0) {
-        return raise_descriptor(state_of(self), error);
-    }
-    Py_RETURN_NONE;
+    return ((GopyLibrary *)self)->go->clear(handle, &error) < 0
+               ? raise_descriptor(self, error)
+               : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -334,8 +328,6 @@ library_lending(PyObject *self, void *closure)
     (void)closure;
     return PyBool_FromLong(gopy_is_lending((GopyLibrary *)self));
 }
-
-#define POSITIONAL(f) ((PyCFunction)(void (*)(void))(f)), METH_FASTCALL
 
 static PyMethodDef library_methods[] = {
     {"view", POSITIONAL(library_view),

@@ -25,9 +25,9 @@ loan_dealloc(PyObject *self)
     GopyLoan *loan = (GopyLoan *)self;
     PyTypeObject *type = Py_TYPE(self);
     if (gopy_is_alive(loan->library)) {
-        Pending pending = pending_save();
+        Aside aside = aside_put();
         loan->library->go->drop(loan->loan);
-        pending_restore(pending);
+        aside_return(aside);
     }
     Py_DECREF(loan->library);
     PyObject_Free(self);
@@ -150,9 +150,9 @@ gopy_call(GopyLibrary *library, PyObject *function, PyObject *go_class,
         }
     }
     Py_XDECREF(named);
-    Pending pending = pending_save();
+    Aside aside = aside_put();
     Py_XDECREF(taken.held); /* memory may go, by Python's code */
-    pending_restore(pending);
+    aside_return(aside);
     free(taken.ids);
     return result;
 }

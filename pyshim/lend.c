@@ -49,11 +49,7 @@ static void
 loan_end(Loan *loan)
 {
     Ledger *ledger = loan->ledger;
-    bool is_pending = PyErr_Occurred() != NULL;
-    Pending pending = {0};
-    if (is_pending) {
-        pending = pending_save();
-    }
+    Aside aside = aside_put();
     if (loan->lent != NULL) { /* first: what follows may run Python */
         loan->lent->loan = NULL;
         loan->lent = NULL;
@@ -66,9 +62,7 @@ loan_end(Loan *loan)
     }
     spend(ledger, loan);
     ledger_drop(ledger);
-    if (is_pending) {
-        pending_restore(pending);
-    }
+    aside_return(aside);
 }
 
 static void

@@ -134,40 +134,22 @@ call_back(PyObject *callback, void *block)
     Py_XDECREF(address);
 }
 
-/* The exception that is set while a function of C's runs; seldom there is one,
- * and saving none costs as much. */
-typedef struct {
-    bool is_set;
-    Pending pending;
-} Before;
-
-static Before
-native_begin(void)
-{
-    Before before = {.is_set = PyErr_Occurred() != NULL};
-    if (before.is_set) {
-        before.pending = pending_save();
-    }
-    return before;
-}
-
+/* After a function of C's: it may have called Python, and failed there. */
 static void
-native_end(Before before)
+native_end(Aside aside)
 {
-    if (PyErr_Occurred() != NULL) { /* it called Python, and failed there */
+    if (PyErr_Occurred() != NULL) {
         PyErr_WriteUnraisable(NULL);
     }
-    if (before.is_set) {
-        pending_restore(before.pending);
-    }
+    aside_return(aside);
 }
 
 static void
 call_native(NativeRelease native, void *block, Py_ssize_t size, void *arg)
 {
-    Before before = native_begin();
+    Aside aside = aside_put();
     native(block, (size_t)size, arg);
-    native_end(before);
+    native_end(aside);
 }
 
 typedef void (*DescriptorRelease)(pybuf_descriptor *);
@@ -211,14 +193,14 @@ call_descriptor(pybuf_descriptor *d, bool bound, uint32_t generation)
     if (bound && generation != rebirth_generation()) {
         return;
     }
-    Before before = native_begin();
+    Aside aside = aside_put();
     if (bound) {
         release_masked(d);
     }
     else {
         d->release(d);
     }
-    native_end(before);
+    native_end(aside);
 }
 
 void

@@ -9,6 +9,7 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
+#include <stdbool.h>
 #include <structmember.h>
 
 /* 3.12: module slot that says whether sub-interpreters may have a GIL each. */
@@ -46,6 +47,30 @@ pending_drop(Pending p)
     Py_XDECREF(p.type);
     Py_XDECREF(p.value);
     Py_XDECREF(p.traceback);
+}
+
+/* The same where there seldom is one: saving none costs as much. */
+typedef struct {
+    bool is_set;
+    Pending pending;
+} Aside;
+
+static inline Aside
+aside_put(void)
+{
+    Aside aside = {.is_set = PyErr_Occurred() != NULL};
+    if (aside.is_set) {
+        aside.pending = pending_save();
+    }
+    return aside;
+}
+
+static inline void
+aside_return(Aside aside)
+{
+    if (aside.is_set) {
+        pending_restore(aside.pending);
+    }
 }
 
 /* The limited API's functions take nothing but PyObject *. */

@@ -827,7 +827,8 @@ PyObject *layout_rebuild(PyObject *module, PyObject *const *args,
 
 extern PyMethodDef module_functions[];
 
-/* An entry of a method table. */
+/* An entry of a method table: with keywords, and without. */
 #define FAST(f) ((PyCFunction)(void (*)(void))(f)), METH_FASTCALL | METH_KEYWORDS
+#define POSITIONAL(f) ((PyCFunction)(void (*)(void))(f)), METH_FASTCALL
 
 #endif

@@ -49,9 +49,8 @@ class Wrapper:
 
         Both have the same arguments in the same order; a method's first is the receiver.
         """
-        code = function.__code__
-        names = code.co_varnames[: code.co_argcount]
-        for called in code.co_names:
+        names = _parameters(function)
+        for called in function.__code__.co_names:
             row: tuple[Parameter | None, ...] = self._functions.get(called, ())
             found = tuple(
                 _Argument(i, name, *parameter, f"{function.__qualname__}(): argument {name}")
@@ -68,16 +67,21 @@ class Wrapper:
             return _taking_arrays(function, arguments, self._types, keeps=keeps)
         if not is_method:
             return None
-        if "goRun" in function.__code__.co_varnames:
+        if "goRun" in _parameters(function):
             return _taking_arrays(function, (), self._types, keeps=keeps)
         return _method(function, self._types)
+
+
+def _parameters(function: Any) -> tuple[str, ...]:
+    code = function.__code__
+    names: tuple[str, ...] = code.co_varnames[: code.co_argcount]
+    return names
 
 
 def _taking_arrays(
     function: Any, arguments: tuple[_Argument, ...], types: Types, *, keeps: bool
 ) -> Callable[..., Any]:
-    code = function.__code__
-    names = code.co_varnames[: code.co_argcount]
+    names = _parameters(function)
     go_run = names.index("goRun") if "goRun" in names else None
     call_go = function if types.names else _saying_what_is_missing(function)
     copy_all = _Copier(types)

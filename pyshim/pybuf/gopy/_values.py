@@ -104,31 +104,18 @@ def lend(cls: type, obj: Any) -> Any:
     return made
 
 
-def _initialize(original: Any, library: _core.GopyLibrary) -> Any:
-    """__init__ of what is no slice."""
-    hold = library.hold
-
-    @functools.wraps(original)
-    def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        loan = hold(getattr(self, "handle", 0))
-        if loan is not None:
-            vars(self)[_LOAN] = loan
-
-    return initialize
-
-
-def _initialize_slice(original: Any, types: Types) -> Any:
+def _initialize(original: Any, types: Types, *, is_sliced: bool) -> Any:
     hold, go_class = types.library.hold, types.go_class
+    copied_by_gopy = (go_class, list, tuple)
 
     @functools.wraps(original)
     def initialize(self: Any, *args: Any, **kwargs: Any) -> None:
-        if len(args) == 1 and not kwargs and not isinstance(args[0], (go_class, list, tuple)):
+        if is_sliced and len(args) == 1 and not kwargs and not isinstance(args[0], copied_by_gopy):
             original(self)
             _copy_in(self, args[0])
             return
         original(self, *args, **kwargs)
-        loan = hold(self.handle)
+        loan = hold(getattr(self, "handle", 0))
         if loan is not None:
             vars(self)[_LOAN] = loan
 
@@ -240,12 +227,7 @@ def _derive(original: type, bases: tuple[type, ...], types: Types, wrapper: "Wra
         if wrapped is not None:
             body[name] = wrapped
     if "__init__" in own:
-        initialize = own["__init__"]
-        body["__init__"] = (
-            _initialize_slice(initialize, types)
-            if is_sliced
-            else _initialize(initialize, types.library)
-        )
+        body["__init__"] = _initialize(own["__init__"], types, is_sliced=is_sliced)
     if "__del__" in own:
         body["__del__"] = _delete(own["__del__"], types.library)
     if is_sliced:
