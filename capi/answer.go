@@ -21,7 +21,7 @@ func answer(err *C.pybuf_text, call func() error) (kind C.int32_t) {
 	defer func() {
 		if p := recover(); p != nil {
 			kind = C.PYBUF_EPANIC
-			putText(err, "bug in the Go half of pybuf: "+panicText(p))
+			putText(err, "bug in the Go half of pybuf: "+pybuf.PanicText(p))
 		}
 	}()
 	e := call()
@@ -54,16 +54,6 @@ func kindOf(err error) C.int32_t {
 		}
 	}
 	return C.PYBUF_EPANIC
-}
-
-func panicText(p any) string {
-	switch p := p.(type) {
-	case error:
-		return p.Error()
-	case string:
-		return p
-	}
-	return "a panic with no text"
 }
 
 // putText writes s and a NUL into the caller's memory, cut to what is there

@@ -10,7 +10,7 @@ const pybuf_gopy_functions *gopybuf_functions(void);
 import "C"
 
 import (
-	"fmt"
+	"errors"
 	"unsafe"
 
 	"github.com/pybuf/pybuf-go/pybuf"
@@ -48,7 +48,7 @@ func fail(out *C.uint64_t, err error) C.int64_t {
 	return -1
 }
 
-func panicked(p any) error { return fmt.Errorf("bug in gopybuf: %v", p) }
+func panicked(p any) error { return errors.New("bug in gopybuf: " + pybuf.PanicText(p)) }
 
 func truth(is bool) int64 {
 	if is {

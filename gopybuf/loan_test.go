@@ -38,6 +38,39 @@ func nothingIsLent(t *testing.T) {
 	})
 }
 
+// comesBack collects until the memory was given back.
+func comesBack(t *testing.T, back <-chan struct{}) {
+	t.Helper()
+	limit := time.After(time.Minute)
+	for {
+		runtime.GC()
+		select {
+		case <-back:
+			return
+		case <-limit:
+			require.Fail(t, "the memory stayed when the object had gone")
+		default:
+			runtime.Gosched()
+		}
+	}
+}
+
+// staysAway tells that the memory is not given back by collections, of which
+// each has told of the ends of objects that had none left.
+func staysAway(t *testing.T, back <-chan struct{}) {
+	t.Helper()
+	for range 5 {
+		told := make(chan struct{})
+		runtime.AddCleanup(new([64]byte), func(told chan struct{}) { close(told) }, told)
+		comesBack(t, told)
+		select {
+		case <-back:
+			assert.Fail(t, "the memory went while the object had it")
+		default:
+		}
+	}
+}
+
 func TestALoanComesBackOnceWithItsLastReference(t *testing.T) {
 	nothingIsLent(t)
 	s, given := memory[float64](8), 0
@@ -183,26 +216,10 @@ func TestAGoObjectKeepsWhatWasFoundInItUntilItIsCollected(t *testing.T) {
 		loans.bindAll(reflect.ValueOf(keeper), nil)
 	}
 	loans.drop(id)
-	runtime.GC()
-	select {
-	case <-back:
-		assert.Fail(t, "the memory went while the object had it")
-	default:
-	}
+	staysAway(t, back)
 	assert.NotNil(t, loans.byID[id])
 	runtime.KeepAlive(keeper)
-	limit := time.After(time.Minute)
-	for {
-		runtime.GC()
-		select {
-		case <-back:
-			return
-		case <-limit:
-			require.Fail(t, "the memory stayed when the object had gone")
-		default:
-			runtime.Gosched()
-		}
-	}
+	comesBack(t, back)
 }
 
 func TestTypesThatReachWhatNoSearchSeesAreOpaque(t *testing.T) {
@@ -257,29 +274,10 @@ func TestWhatRefersToALoanKeepsItAlone(t *testing.T) {
 	below := &node{any: s}
 	loans.bindAll(reflect.ValueOf(&node{next: &node{next: below}}), nil)
 	loans.drop(id)
-	for range 5 {
-		runtime.GC()
-		time.Sleep(time.Millisecond)
-	}
-	select {
-	case <-back:
-		assert.Fail(t, "the memory went while the object had it")
-	default:
-	}
+	staysAway(t, back)
 	runtime.KeepAlive(below)
 	below = nil
-	limit := time.After(time.Minute)
-	for {
-		runtime.GC()
-		select {
-		case <-back:
-			return
-		case <-limit:
-			require.Fail(t, "the memory stayed when the object had gone")
-		default:
-			runtime.Gosched()
-		}
-	}
+	comesBack(t, back)
 }
 
 func TestRoomAndShorterSlicesAreSearched(t *testing.T) {

@@ -70,6 +70,18 @@ func fail(kind Kind, parts ...string) *Error {
 	return &Error{Kind: kind, Text: strings.Join(parts, "")}
 }
 
+// PanicText is what a panic says, of which p is what recover gave. It is for
+// functions that C calls: a panic must not leave those.
+func PanicText(p any) string {
+	switch p := p.(type) {
+	case error:
+		return p.Error()
+	case string:
+		return p
+	}
+	return "a panic with no text"
+}
+
 // quoteMax is how many bytes of a spelling an error repeats: spellings come
 // from anywhere and may be of any length.
 const quoteMax = 60

@@ -99,7 +99,7 @@ func exportError(err error, from uintptr) uintptr {
 func askError(err error) (text string, code int32, errno int64) {
 	defer func() {
 		if p := recover(); p != nil {
-			text, code, errno = "the error that was to be told panicked: "+panicText(p), codeRuntime, 0
+			text, code, errno = "the error that was to be told panicked: "+PanicText(p), codeRuntime, 0
 		}
 	}()
 	code, errno = codeOf(err)

@@ -42,18 +42,8 @@ func reportMisuse(text string) {
 func callFree(free func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			reportMisuse("the free function of foreign memory panicked: " + panicText(p))
+			reportMisuse("the free function of foreign memory panicked: " + PanicText(p))
 		}
 	}()
 	free()
-}
-
-func panicText(p any) string {
-	switch p := p.(type) {
-	case error:
-		return p.Error()
-	case string:
-		return p
-	}
-	return "a panic with no text"
 }

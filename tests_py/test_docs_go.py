@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import doc_pages
+import gopy_build
 import numpy as np
 import pytest
 
@@ -22,16 +23,10 @@ PAGE = ROOT / "docs" / "go.md"
 def environ() -> dict[str, str]:
     """What a reader has: `python` is this one, $PYBUF the checkout. Nothing is fetched."""
     return {
-        **os.environ,
+        **gopy_build.environ(),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYBUF": str(ROOT),
-        "CGO_ENABLED": "1",
-        "GO111MODULE": "on",
-        "GOFLAGS": "-buildvcs=false",
-        "GOPROXY": "off",
         "GOSUMDB": "off",
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
     }
 
 

@@ -31,6 +31,15 @@ STAND = {
 }
 
 
+def overwrite_what_is_free(vecs: Any) -> None:
+    """So that what looks at memory that has gone does not find what was there."""
+    for _ in range(3):
+        gc.collect()
+        vecs.Collect()
+        vecs.Litter(10)
+        np.full(1000, np.nan)
+
+
 def filled(tree: Any, x: Any) -> Any:
     tree.Fill(x)
     return tree
@@ -270,10 +279,7 @@ def test_what_keeps_the_array_in_go_keeps_it(make: Make, vecs: Any):
     x, ref = lent()
     kept = make(vecs, x)
     del x
-    for _ in range(3):
-        gc.collect()
-        vecs.Collect()
-        vecs.Litter(10)
+    overwrite_what_is_free(vecs)
     assert ref() is not None
     if hasattr(kept, "Sum"):
         assert kept.Sum() == sum(range(1000))
@@ -294,9 +300,7 @@ def test_a_pointer_that_a_method_of_an_item_hands_on_keeps_the_array(vecs: Any):
     ref = weakref.ref(x)
     kept = vecs.First(x).Ref()
     del x
-    for _ in range(3):
-        gc.collect()
-        vecs.Collect()
+    overwrite_what_is_free(vecs)
     assert ref() is not None
     assert kept.X() == 1
     del kept
@@ -319,9 +323,7 @@ def test_what_another_thread_lends_meanwhile_is_kept(vecs: Any):
     ready.set()
     taking.join()
     del x, first, taking
-    for _ in range(3):
-        gc.collect()
-        vecs.Collect()
+    overwrite_what_is_free(vecs)
     assert ref() is not None
     assert second.Sum() == sum(range(1000))
     del second
@@ -447,10 +449,7 @@ def test_a_copy_of_a_keeper_keeps_the_array(vecs: Any):
     x, ref = lent()
     copied = vecs.NewKeeper(x).Copy()
     del x
-    for _ in range(3):
-        gc.collect()
-        vecs.Collect()
-        np.full(1000, np.nan)
+    overwrite_what_is_free(vecs)
     assert ref() is not None
     assert copied.Sum() == sum(range(1000))
     del copied
@@ -462,10 +461,7 @@ def test_what_one_keeper_hands_to_another_is_kept(vecs: Any):
     first, second = vecs.NewKeeper(x), vecs.NewKeeper(None)
     second.TakeFrom(first)
     del x, first
-    for _ in range(3):
-        gc.collect()
-        vecs.Collect()
-        np.full(1000, np.nan)
+    overwrite_what_is_free(vecs)
     assert ref() is not None
     assert second.Sum() == sum(range(1000))
     del second
@@ -497,10 +493,7 @@ def test_memory_that_goes_a_long_way_is_kept(way: str, vecs: Any):
     names = {"vecs": vecs, "x": x, "taken": taken, "outer": outer}
     kept = eval(way, names)
     del x, names
-    for _ in range(3):
-        gc.collect()
-        vecs.Collect()
-        np.full(1000, np.nan)
+    overwrite_what_is_free(vecs)
     assert ref() is not None
     assert kept.Sum() == sum(range(1000))
     del kept, outer
@@ -512,10 +505,7 @@ def test_a_struct_inside_of_another_keeps_the_array(vecs: Any):
     outer = vecs.NewOuter()
     vecs.InnerOf(outer).Keep(x)
     del x
-    for _ in range(3):
-        gc.collect()
-        vecs.Collect()
-        np.full(1000, np.nan)
+    overwrite_what_is_free(vecs)
     assert outer.Sum() == sum(range(1000))
     del outer
     assert goes(vecs, ref)
