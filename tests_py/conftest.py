@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import descriptors
 import gopy_build
 import gopy_runs
 import hypothesis
@@ -161,6 +162,13 @@ class Releases(list[int]):
 @pytest.fixture
 def releases() -> Releases:
     return Releases()
+
+
+@pytest.fixture
+def released() -> Callable[[], int]:
+    """How many descriptors the library of descriptors.py got back since the test began."""
+    before = descriptors.library().count()
+    return lambda: descriptors.library().count() - before
 
 
 @pytest.fixture(scope="session")
