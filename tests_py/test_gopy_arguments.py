@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gopy_runs
@@ -401,10 +402,20 @@ def test_what_is_read_only_gets_nothing_back(vecs: Any):
     assert x.tolist() == [0, 1, 2]
 
 
+@contextlib.contextmanager
+def goroutines_end(vecs: Any) -> Iterator[None]:
+    """What is begun inside has ended when this does."""
+    before = vecs.Goroutines()
+    yield
+    limit = time.monotonic() + 20
+    while vecs.Goroutines() > before and time.monotonic() < limit:
+        time.sleep(0.001)
+
+
 def test_a_goroutine_gets_a_copy_of_a_result(vecs: Any):
     x = np.arange(3.0)
-    vecs.Later(vecs.Same(x), 20, goRun=True)
-    time.sleep(0.1)
+    with goroutines_end(vecs):
+        vecs.Later(vecs.Same(x), 20, goRun=True)
     assert x.tolist() == [0, 1, 2]
 
 
@@ -415,9 +426,9 @@ def test_a_goroutine_gets_a_copy_of_an_interface_and_of_a_receiver(vecs: Any):
         lambda c: c.LaterTotal(20, goRun=True),
     ):
         before = sys.getrefcount(x)
-        start(vecs.AsCelsius(x))
-        assert sys.getrefcount(x) == before
-        time.sleep(0.1)
+        with goroutines_end(vecs):
+            start(vecs.AsCelsius(x))
+            assert sys.getrefcount(x) == before
         assert vecs.Total() == 3
         vecs.Set_Total(0.0)
 
@@ -437,9 +448,9 @@ def test_a_variable_that_is_an_interface_copies_a_slice(gopy_run: Any):
 def test_a_goroutine_gets_a_copy(vecs: Any):
     x = np.arange(3.0)
     before = sys.getrefcount(x)
-    vecs.Later(x, 20, goRun=True)
-    assert sys.getrefcount(x) == before
-    time.sleep(0.1)
+    with goroutines_end(vecs):
+        vecs.Later(x, 20, goRun=True)
+        assert sys.getrefcount(x) == before
     assert x.tolist() == [0, 1, 2]
 
 

@@ -32,12 +32,17 @@ def test_the_limit_of_open_files_is_as_before(soft: int, probe: Probe):
 
 
 @LOAD
-def test_no_file_is_opened_and_no_word_is_said(how: str, probe: Probe):
+def test_no_file_stays_open_and_no_word_is_said(how: str, probe: Probe):
+    # dlopen returns while Go's runtime still starts on a thread of its own, which reads files of
+    # the system and closes them: what counts is that none is left.
     done = probe(
         """
+        import time
         before = sorted(os.listdir("/proc/self/fd"))
         load()
-        assert sorted(os.listdir("/proc/self/fd")) == before
+        end = time.monotonic() + 20
+        while sorted(os.listdir("/proc/self/fd")) != before:
+            assert time.monotonic() < end, os.listdir("/proc/self/fd")
         """,
         how,
     )
