@@ -25,11 +25,12 @@
 
 /* ---- the plan ---------------------------------------------------------------- */
 
+enum { TO, FROM, SIDES };
+
 typedef struct {
-    Py_ssize_t n;    /* items along it */
-    Py_ssize_t to;   /* bytes from one to the next */
-    Py_ssize_t from; /* likewise */
-    Py_ssize_t hop;  /* suboffset: a pointer is followed; or -1 */
+    Py_ssize_t n;           /* items along it */
+    Py_ssize_t step[SIDES]; /* bytes from one to the next */
+    Py_ssize_t hop[SIDES];  /* suboffset: a pointer is followed; or -1 */
 } Axis;
 
 /* How a block is copied. */
@@ -43,41 +44,45 @@ typedef struct {
     Py_ssize_t itemsize;
     const Loops *loops;
     Way way;
-    Py_ssize_t shift; /* bytes to add to a source address at its end */
-    int walked; /* so many axes, the first, lead to a pointer: in the order of
-                 * the source. The others only add. */
+    char *base[SIDES];        /* of the outermost axes */
+    Py_ssize_t shift[SIDES];  /* bytes to add to an address at its end */
+    Py_ssize_t linear[SIDES]; /* what the loops behind all pointers add */
+    int pointed[SIDES]; /* so many axes, the first, lead to a pointer there */
+    int walked; /* the same on either side: in the order of the layouts. The
+                 * other axes only add, on both. */
     int ndim;
     int row;  /* axis along which a block has its rows; -1: a single row */
     int item; /* axis along the rows; -1: single items */
     Axis axes[PYBUF_MAX_NDIM];
-    Py_ssize_t index[PYBUF_MAX_NDIM]; /* of the loops */
+    Py_ssize_t index[PYBUF_MAX_NDIM]; /* along the walked axes, and the loops */
 } Plan;
 
 static Py_ssize_t
-distance(Py_ssize_t stride)
+distance(const Axis *axis, int side)
 {
-    return stride < 0 ? -stride : stride;
+    Py_ssize_t step = axis->step[side];
+    return step < 0 ? -step : step;
 }
 
 /* Whether a belongs outside of b, seen from the destination. */
 static bool
 is_outer(const Axis *a, const Axis *b)
 {
-    Py_ssize_t mine = distance(a->to), other = distance(b->to);
+    Py_ssize_t mine = distance(a, TO), other = distance(b, TO);
     return mine != other ? mine > other
-                         : distance(a->from) > distance(b->from);
+                         : distance(a, FROM) > distance(b, FROM);
 }
 
 /* One more axis that only adds: turned so that the destination is written
  * upwards, and put into its place. */
 static void
-plan_add(Plan *p, Axis axis, char **to)
+plan_add(Plan *p, Axis axis)
 {
-    if (axis.to < 0) {
-        *to += (axis.n - 1) * axis.to;
-        p->shift += (axis.n - 1) * axis.from;
-        axis.to = -axis.to;
-        axis.from = -axis.from;
+    if (axis.step[TO] < 0) {
+        for (int side = 0; side < SIDES; side++) {
+            p->shift[side] += (axis.n - 1) * axis.step[side];
+            axis.step[side] = -axis.step[side];
+        }
     }
     int i = p->ndim++;
     for (; i > p->walked && is_outer(&axis, &p->axes[i - 1]); i--) {
@@ -93,8 +98,8 @@ plan_merge(Plan *p)
     int last = p->walked;
     for (int i = p->walked + 1; i < p->ndim; i++) {
         Axis *outer = &p->axes[last], *inner = &p->axes[i];
-        if (outer->to == inner->to * inner->n &&
-            outer->from == inner->from * inner->n) {
+        if (outer->step[TO] == inner->step[TO] * inner->n &&
+            outer->step[FROM] == inner->step[FROM] * inner->n) {
             inner->n *= outer->n;
             *outer = *inner;
         }
@@ -112,88 +117,116 @@ plan_merge(Plan *p)
 static bool
 is_spread(Py_ssize_t stride)
 {
-    return (stride & (4 * CACHE_LINE - 1)) != 0 || distance(stride) <= SHORT;
+    return (stride & (4 * CACHE_LINE - 1)) != 0 ||
+           (stride <= SHORT && stride >= -SHORT);
+}
+
+/* The axis along which one side moves least, of those where it is known how far
+ * it moves: not through a pointer. -1: there is none. */
+static int
+nearest(const Plan *p, int side)
+{
+    int best = -1;
+    for (int i = p->ndim - 1; i >= p->pointed[side]; i--) {
+        const Axis *axis = &p->axes[i];
+        if (axis->n > 1 && axis->step[side] != 0 &&
+            (best < 0 ||
+             distance(axis, side) < distance(&p->axes[best], side))) {
+            best = i;
+        }
+    }
+    return best;
 }
 
 /* Which axes make up the blocks, and how those are copied. */
 static void
 plan_block(Plan *p)
 {
-    int fast = p->ndim - 1; /* where the destination moves least */
-    for (int i = 0; i < p->walked; i++) {
-        if (p->axes[i].n > 1 &&
-            (fast < 0 ||
-             distance(p->axes[i].to) < distance(p->axes[fast].to))) {
-            fast = i;
-        }
-    }
-    int near = -1; /* where the source moves least */
-    for (int i = p->walked; i < p->ndim; i++) {
-        if (p->axes[i].from != 0 &&
-            (near < 0 ||
-             distance(p->axes[i].from) <= distance(p->axes[near].from))) {
-            near = i;
-        }
-    }
-    p->row = fast;
-    p->item = near;
-    if (fast >= p->walked && (near < 0 || p->axes[fast].from == 0 ||
-                              distance(p->axes[fast].from) <=
-                                  distance(p->axes[near].from))) {
+    int fast = nearest(p, TO), near = nearest(p, FROM);
+    p->way = LINES;
+    if (fast >= p->walked &&
+        (near < 0 || p->axes[fast].step[FROM] == 0 ||
+         distance(&p->axes[fast], FROM) <= distance(&p->axes[near], FROM))) {
         /* Both sides agree. */
         p->item = fast;
-        p->row = p->ndim > 1 ? fast - 1 : -1;
+        p->row = fast - 1;
+        return;
     }
-    p->way = LINES;
-    if (p->row != fast || near < 0) {
+    p->item = near >= p->walked ? near : -1;
+    p->row = fast >= 0 ? fast : p->item < 0 ? p->ndim - 1 : p->item - 1;
+    if (fast < 0 || near < 0) {
         return;
     }
     const Axis *row = &p->axes[fast], *item = &p->axes[near];
     bool small = item->n < FEW || row->n <= ROWS ||
                  row->n <= NEAR / item->n / p->itemsize;
-    if (fast >= p->walked &&
-        (distance(row->from) <= SHORT || !p->loops->constant ||
-         (small && is_spread(row->from)))) {
+    if (fast >= p->walked && near >= p->walked &&
+        (distance(row, FROM) <= SHORT || !p->loops->constant ||
+         (small && is_spread(row->step[FROM])))) {
         p->way = COLUMNS;
     }
     else if (p->itemsize < WIDTH / 4) {
         p->way = TILES;
+        p->item = near;
     }
+    else if (near < p->walked && fast >= p->walked) {
+        p->row = near;
+        p->item = fast;
+    }
+}
+
+static bool
+hops(const Layout *l, int axis)
+{
+    return l->indirect && l->suboffsets[axis] >= 0;
 }
 
 /* Returns false if there is nothing to copy. */
 static bool
-plan_make(Plan *p, char **to, const Layout *dst, const Layout *src,
-          Py_ssize_t itemsize)
+plan_make(Plan *p, char *to, const Layout *dst, const char *from,
+          const Layout *src, Py_ssize_t itemsize)
 {
+    const Layout *layouts[SIDES] = {dst, src};
     p->itemsize = itemsize;
     p->loops = loops_of(itemsize);
-    p->shift = 0;
+    p->base[TO] = to;
+    p->base[FROM] = (char *)from; /* which is only read */
     p->walked = 0;
     p->ndim = 0;
-    int linear = 0; /* the first axis behind all pointers */
+    int behind = 0; /* the first axis behind all pointers */
+    for (int side = 0; side < SIDES; side++) {
+        p->shift[side] = p->linear[side] = 0;
+        p->pointed[side] = 0;
+    }
     for (int i = 0; i < dst->ndim; i++) {
         if (dst->shape[i] == 0) {
             return false;
         }
-        if (src->indirect && src->suboffsets[i] >= 0) {
-            linear = i + 1;
+        if (hops(src, i) || hops(dst, i)) {
+            behind = i + 1;
         }
     }
     for (int i = 0; i < dst->ndim; i++) {
-        Axis axis = {.n = dst->shape[i],
-                     .to = dst->strides[i],
-                     .from = src->strides[i],
-                     .hop = i < linear ? src->suboffsets[i] : -1};
-        if (axis.n == 1 && axis.hop < 0) {
+        Axis axis = {.n = dst->shape[i]};
+        bool leads = false;
+        for (int side = 0; side < SIDES; side++) {
+            axis.step[side] = layouts[side]->strides[i];
+            axis.hop[side] = -1;
+            if (hops(layouts[side], i)) {
+                axis.hop[side] = layouts[side]->suboffsets[i];
+                p->pointed[side] = p->ndim + 1;
+                leads = true;
+            }
+        }
+        if (axis.n == 1 && !leads) {
             continue;
         }
-        if (i < linear) {
+        if (i < behind) {
             p->axes[p->ndim++] = axis;
             p->walked = p->ndim;
         }
         else {
-            plan_add(p, axis, to);
+            plan_add(p, axis);
         }
     }
     plan_merge(p);
@@ -203,48 +236,73 @@ plan_make(Plan *p, char **to, const Layout *dst, const Layout *src,
 
 /* ---- blocks --------------------------------------------------------------------- */
 
-/* Where the items begin that `index` leads to, but for what the axes behind
- * all pointers add. */
-static const char *
-reach(const Plan *p, const char *from)
+/* Where the items of one side begin that `index` leads to. */
+static inline char *
+reach(const Plan *p, int side)
 {
+    char *at = p->base[side];
     for (int i = 0; i < p->walked; i++) {
-        from += p->index[i] * p->axes[i].from;
-        if (p->axes[i].hop >= 0) {
+        at += p->index[i] * p->axes[i].step[side];
+        if (p->axes[i].hop[side] >= 0) {
             /* Nobody promises that the tables are aligned. */
-            memcpy(&from, from, sizeof from);
-            from += p->axes[i].hop;
+            memcpy(&at, at, sizeof at);
+            at += p->axes[i].hop[side];
         }
     }
-    return from + p->shift;
+    return at + p->shift[side] + p->linear[side];
 }
 
-/* m rows whose items lie beside each other in the destination. */
+/* Where n rows begin, or columns: those from `first` on along an axis. */
 static void
-tile_rows(const Plan *p, char *to, const char *const *rows, Py_ssize_t m)
+reach_all(Plan *p, int side, int axis, Py_ssize_t first, Py_ssize_t n,
+          char **out)
+{
+    if (axis < p->walked && axis >= 0) {
+        for (Py_ssize_t k = 0; k < n; k++) {
+            p->index[axis] = first + k;
+            out[k] = reach(p, side);
+        }
+        p->index[axis] = 0;
+        return;
+    }
+    char *at = reach(p, side);
+    Py_ssize_t step = axis < 0 ? 0 : p->axes[axis].step[side];
+    for (Py_ssize_t k = 0; k < n; k++) {
+        out[k] = at + (first + k) * step;
+    }
+}
+
+/* m rows from `first` on, whose items lie beside each other in the destination. */
+static void
+tile_rows(Plan *p, char **rows, Py_ssize_t first, Py_ssize_t m)
 {
     char tile[TILE];
+    char *columns[ROWS];
     const Axis *row = &p->axes[p->row], *item = &p->axes[p->item];
-    Py_ssize_t size = p->itemsize;
+    Py_ssize_t size = p->itemsize, step = item->step[FROM];
     Py_ssize_t width = m * size;
     Py_ssize_t most = TILE / width;
-    bool straight = m < FEW && row->to == size;
+    Py_ssize_t to_row = row->step[TO];
+    bool straight = m < FEW && to_row == size && p->item >= p->walked;
+    if (!straight && most > ROWS) {
+        most = ROWS;
+    }
     for (Py_ssize_t j = 0; j < item->n; j += most) {
         Py_ssize_t n = item->n - j < most ? item->n - j : most;
+        reach_all(p, TO, p->item, j, straight ? 1 : n, columns);
         if (straight) {
-            p->loops->turn(to + j * item->to, item->to, rows, m,
-                           j * item->from, item->from, n, (size_t)size);
+            p->loops->turn(columns[0] + first * to_row, item->step[TO], rows,
+                           m, j * step, step, n, (size_t)size);
             continue;
         }
-        p->loops->turn(tile, width, rows, m, j * item->from, item->from, n,
-                       (size_t)size);
+        p->loops->turn(tile, width, rows, m, j * step, step, n, (size_t)size);
         for (Py_ssize_t k = 0; k < n; k++) {
-            char *column = to + (j + k) * item->to;
-            if (row->to == size) {
+            char *column = columns[k] + first * to_row;
+            if (to_row == size) {
                 memcpy(column, tile + k * width, (size_t)width);
             }
             else {
-                p->loops->line(column, row->to, tile + k * width, size, m,
+                p->loops->line(column, to_row, tile + k * width, size, m,
                                (size_t)size);
             }
         }
@@ -253,28 +311,29 @@ tile_rows(const Plan *p, char *to, const char *const *rows, Py_ssize_t m)
 
 /* m rows, one after the other. */
 static void
-copy_rows(const Plan *p, char *to, Py_ssize_t to_row, const char *const *rows,
-          Py_ssize_t m)
+copy_rows(const Plan *p, char *const *to, char *const *from, Py_ssize_t m)
 {
     size_t size = (size_t)p->itemsize;
-    Axis item = {.n = 1, .to = p->itemsize, .from = p->itemsize};
+    Py_ssize_t n = 1, to_step = p->itemsize, from_step = p->itemsize;
     if (p->item >= 0) {
-        item = p->axes[p->item];
+        const Axis *item = &p->axes[p->item];
+        n = item->n;
+        to_step = item->step[TO];
+        from_step = item->step[FROM];
     }
-    if (item.to == p->itemsize && item.from == p->itemsize) {
+    if (to_step == p->itemsize && from_step == p->itemsize) {
         for (Py_ssize_t i = 0; i < m; i++) {
-            memcpy(to + i * to_row, rows[i], (size_t)item.n * size);
+            memcpy(to[i], from[i], (size_t)n * size);
         }
     }
-    else if (item.to == p->itemsize && item.from == 0 && size <= CACHE_LINE) {
+    else if (to_step == p->itemsize && from_step == 0 && size <= CACHE_LINE) {
         for (Py_ssize_t i = 0; i < m; i++) {
-            loops_repeat(to + i * to_row, rows[i], item.n, size);
+            loops_repeat(to[i], from[i], n, size);
         }
     }
     else {
         for (Py_ssize_t i = 0; i < m; i++) {
-            p->loops->line(to + i * to_row, item.to, rows[i], item.from,
-                           item.n, size);
+            p->loops->line(to[i], to_step, from[i], from_step, n, size);
         }
     }
 }
@@ -285,11 +344,11 @@ static void
 copy_columns(const Plan *p, char *to, const char *from)
 {
     const Axis *row = &p->axes[p->row], *item = &p->axes[p->item];
-    Py_ssize_t bytes = item->n * distance(item->from);
-    if (bytes > distance(row->from)) {
-        bytes = distance(row->from);
+    Py_ssize_t bytes = item->n * distance(item, FROM);
+    if (bytes > distance(row, FROM)) {
+        bytes = distance(row, FROM);
     }
-    Py_ssize_t least = is_spread(row->from) ? ROWS : ROWS / 8;
+    Py_ssize_t least = is_spread(row->step[FROM]) ? ROWS : ROWS / 8;
     Py_ssize_t most = NEAR / bytes;
     if (most < least || least < ROWS) {
         most = least;
@@ -297,47 +356,37 @@ copy_columns(const Plan *p, char *to, const char *from)
     for (Py_ssize_t i = 0; i < row->n; i += most) {
         Py_ssize_t m = row->n - i < most ? row->n - i : most;
         for (Py_ssize_t j = 0; j < item->n; j++) {
-            p->loops->line(to + i * row->to + j * item->to, row->to,
-                           from + i * row->from + j * item->from, row->from,
-                           m, (size_t)p->itemsize);
+            p->loops->line(
+                to + i * row->step[TO] + j * item->step[TO], row->step[TO],
+                from + i * row->step[FROM] + j * item->step[FROM],
+                row->step[FROM], m, (size_t)p->itemsize);
         }
     }
 }
 
-/* The block that the loops have come to. `linear` is what the axes behind all
- * pointers add to a source address. */
+/* The block that the loops have come to. */
 static void
-copy_block(Plan *p, char *to, const char *from, Py_ssize_t linear)
+copy_block(Plan *p)
 {
-    static const Axis single = {.n = 1};
-    const Axis *row = p->row < 0 ? &single : &p->axes[p->row];
-    bool walks = p->row >= 0 && p->row < p->walked;
-    const char *base = walks ? NULL : reach(p, from) + linear;
     if (p->way == COLUMNS) {
-        copy_columns(p, to, base);
+        copy_columns(p, reach(p, TO), reach(p, FROM));
         return;
     }
-    const char *rows[ROWS];
+    char *rows[ROWS], *to[ROWS];
+    Py_ssize_t all = p->row < 0 ? 1 : p->axes[p->row].n;
     Py_ssize_t most = ROWS;
     if (p->way == TILES && p->itemsize * ROWS > WIDTH) {
         most = WIDTH / p->itemsize;
     }
-    for (Py_ssize_t i = 0; i < row->n; i += most) {
-        Py_ssize_t m = row->n - i < most ? row->n - i : most;
-        for (Py_ssize_t k = 0; k < m; k++) {
-            if (walks) {
-                p->index[p->row] = i + k;
-                rows[k] = reach(p, from) + linear;
-            }
-            else {
-                rows[k] = base + (i + k) * row->from;
-            }
-        }
+    for (Py_ssize_t i = 0; i < all; i += most) {
+        Py_ssize_t m = all - i < most ? all - i : most;
+        reach_all(p, FROM, p->row, i, m, rows);
         if (p->way == TILES) {
-            tile_rows(p, to + i * row->to, rows, m);
+            tile_rows(p, rows, i, m);
         }
         else {
-            copy_rows(p, to + i * row->to, row->to, rows, m);
+            reach_all(p, TO, p->row, i, m, to);
+            copy_rows(p, to, rows, m);
         }
     }
 }
@@ -347,7 +396,7 @@ transfer_items(char *to, const Layout *dst, const char *from,
                const Layout *src, Py_ssize_t itemsize)
 {
     Plan p;
-    if (!plan_make(&p, &to, dst, src, itemsize)) {
+    if (!plan_make(&p, to, dst, from, src, itemsize)) {
         return;
     }
     int loops[PYBUF_MAX_NDIM]; /* the axes around a block */
@@ -358,17 +407,15 @@ transfer_items(char *to, const Layout *dst, const char *from,
             loops[n++] = i;
         }
     }
-    Py_ssize_t linear = 0;
     for (;;) {
-        copy_block(&p, to, from, linear);
+        copy_block(&p);
         int k = n - 1;
         for (; k >= 0; k--) {
             int i = loops[k];
             const Axis *axis = &p.axes[i];
             Py_ssize_t back = ++p.index[i] < axis->n ? 0 : axis->n;
-            to += (1 - back) * axis->to;
-            if (i >= p.walked) {
-                linear += (1 - back) * axis->from;
+            for (int side = 0; side < SIDES && i >= p.walked; side++) {
+                p.linear[side] += (1 - back) * axis->step[side];
             }
             if (back == 0) {
                 break;

@@ -14,7 +14,7 @@ typedef struct {
                  Py_ssize_t from_step, Py_ssize_t n, size_t size);
     /* n items of each of m rows, from `offset` on, `step` apart, into n columns
      * of m items without gaps, `width` apart. */
-    void (*turn)(char *to, Py_ssize_t width, const char *const *rows,
+    void (*turn)(char *to, Py_ssize_t width, char *const *rows,
                  Py_ssize_t m, Py_ssize_t offset, Py_ssize_t step,
                  Py_ssize_t n, size_t size);
     bool constant; /* made for one size */

@@ -32,7 +32,7 @@ line(char *to, Py_ssize_t to_step, const char *from, Py_ssize_t from_step,
  * without gaps, `width` apart. Four rows at a time: their items are neighbours
  * there. */
 PER_SIZE
-turn(char *to, Py_ssize_t width, const char *const *rows, Py_ssize_t m,
+turn(char *to, Py_ssize_t width, char *const *rows, Py_ssize_t m,
      Py_ssize_t offset, Py_ssize_t step, Py_ssize_t n, size_t size)
 {
     Py_ssize_t i = 0;
@@ -69,7 +69,7 @@ turn(char *to, Py_ssize_t width, const char *const *rows, Py_ssize_t m,
         }                                                                     \
     }                                                                         \
     static void turn_##NAME(char *to, Py_ssize_t width,                       \
-                            const char *const *rows, Py_ssize_t m,            \
+                            char *const *rows, Py_ssize_t m,            \
                             Py_ssize_t offset, Py_ssize_t step, Py_ssize_t n, \
                             size_t size)                                      \
     {                                                                         \

@@ -83,7 +83,7 @@ def transfer(tmp_path_factory: pytest.TempPathFactory) -> Any:
 # ---- layouts with memory ----
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ground:
     """Memory in which a layout lies, with some bytes to spare on either side."""
 
@@ -199,12 +199,14 @@ class Tree:
     strides: tuple[int, ...] = ()
     suboffsets: tuple[int, ...] = ()
     keep: list[Any] = field(default_factory=list)
+    leaves: list[Any] = field(default_factory=list)  # in the order of the indices
 
     def grow(self, levels: list[oracle.Layout], hops: list[int], seed: int) -> tuple[int, Any]:
         """The address of item 0, and the items."""
         here = ground(levels[0], seed)
         self.keep.append(here)
         if len(levels) == 1:
+            self.leaves.append(here)
             return here.address, here.items().copy()
         parts = []
         for i, offset in enumerate(levels[0].offsets()):
@@ -215,28 +217,66 @@ class Tree:
         return here.address, np.array(parts).reshape(levels[0].shape + rest)
 
 
-@given(data=st.data(), itemsize=st.sampled_from(ITEMSIZES), seed=st.integers(0))
-def test_pointers_are_followed_at_any_axis(transfer, data, itemsize, seed):
-    extents = st.one_of(st.integers(1, 4), st.sampled_from([9, 70, 290]))
-    groups = data.draw(st.lists(st.lists(extents, min_size=1, max_size=2), min_size=1, max_size=3))
-    groups.append(data.draw(st.lists(st.integers(1, 30), max_size=2)))
-    while math.prod(map(math.prod, groups[:-1])) > 300:  # blocks, which take time to make
-        groups[:-1] = [[max(n // 2, 1) for n in group] for group in groups[:-1]]
+def cut(shape: tuple[int, ...], draw: Any) -> list[tuple[int, ...]]:
+    """The axes up to each pointer, and those behind the last."""
+    ends = sorted(draw(st.sets(st.integers(1, len(shape)), max_size=len(shape))) if shape else ())
+    starts = [0, *ends]
+    return [shape[a:b] for a, b in zip(starts, [*ends, len(shape)], strict=True)]
+
+
+@st.composite
+def trees(draw: Any, itemsize: int, shape: tuple[int, ...]) -> tuple[int, CLayout, Tree, Any]:
+    """Where it begins, its layout, what keeps it, and its items."""
+    groups = cut(shape, draw)
     sizes = [POINTER] * (len(groups) - 1) + [itemsize]
-    levels = [
-        data.draw(spread(size, tuple(group))) for size, group in zip(sizes, groups, strict=True)
-    ]
-    hops = [data.draw(st.sampled_from([0, 8, 13])) for _ in groups[1:]]
+    levels = [draw(spread(size, group)) for size, group in zip(sizes, groups, strict=True)]
+    hops = [draw(st.sampled_from([0, 8, 13])) for _ in groups[1:]]
     tree = Tree()
-    address, items = tree.grow(levels, hops, seed)
+    address, items = tree.grow(levels, hops, draw(st.integers(0, 1000)))
     strides = sum((level.strides for level in levels), ())
     suboffsets = [-1] * len(strides)
     at = -1
     for group, hop in zip(groups, hops, strict=False):
         at += len(group)
         suboffsets[at] = hop
-    there = ground(data.draw(spread(itemsize, items.shape), "target"), seed)
-    check(transfer, there, address, c_layout(items.shape, strides, suboffsets), items)
+    return address, c_layout(shape, strides, suboffsets), tree, items
+
+
+# Blocks take time to make: not too many.
+tree_shapes = st.one_of(
+    st.lists(st.integers(1, 5), max_size=4).map(tuple),
+    st.sampled_from([(290, 3), (3, 290), (70, 70), (9, 70, 2), (2, 70, 9), (70, 3, 9)]),
+)
+
+
+@given(data=st.data(), itemsize=st.sampled_from(ITEMSIZES), shape=tree_shapes, seed=st.integers(0))
+def test_pointers_are_followed_at_any_axis(transfer, data, itemsize, shape, seed):
+    address, layout, tree, items = data.draw(trees(itemsize, shape))
+    there = ground(data.draw(spread(itemsize, shape), "target"), seed)
+    check(transfer, there, address, layout, items)
+    assert tree.keep
+
+
+@given(data=st.data(), itemsize=st.sampled_from(ITEMSIZES), shape=tree_shapes, seed=st.integers(0))
+def test_a_target_may_have_pointers_at_any_axis(transfer, data, itemsize, shape, seed):
+    """Either side may; nothing is written but the items."""
+    address, layout, tree, _ = data.draw(trees(itemsize, shape), "target")
+    if data.draw(st.booleans()):
+        start, source, kept, items = data.draw(trees(itemsize, shape), "source")
+    else:
+        kept = here = ground(data.draw(spread(itemsize, shape), "source"), seed)
+        start, items = here.address, here.items()
+        source = c_layout(shape, here.layout.strides)
+    before = [part.memory.copy() for part in tree.keep]
+    transfer(address, layout, start, source, itemsize)
+    flat, at = items.reshape(-1), 0
+    for part, expected in zip(tree.keep, before, strict=True):
+        if part in tree.leaves:
+            n = math.prod(part.layout.shape)
+            part.items(expected)[...] = flat[at : at + n].reshape(part.layout.shape)
+            at += n
+        assert np.array_equal(part.memory, expected)
+    assert kept is not None
 
 
 @pytest.mark.parametrize("order", "CF")
