@@ -1,20 +1,20 @@
-/* buffer_change.c: the same memory in another guise: cast, toreadonly,
+/* buffer_change.c: the same memory in another guise: cast, toreadonly, row,
  * resize. */
 #include "shim.h"
 
 #include <string.h>
 
-/* A Buffer over the memory of another, one export of it. */
+/* A Buffer over the memory of another, from `data` on, one export of it. */
 static Buffer *
-sub_buffer(Buffer *parent, Element *e, const Layout *l, bool readonly,
-           const char *door)
+sub_buffer(Buffer *parent, Element *e, const Layout *l, char *data,
+           bool readonly, const char *door)
 {
     if (buffer_open(parent) < 0) {
         return NULL;
     }
     Memory mem = {
-        .data = parent->mem.data,
-        .block = parent->mem.data,
+        .data = data,
+        .block = data,
         .block_size = 0, /* counted where it is owned */
         .source = parent->mem.source,
         .release = RELEASE_PARENT,
@@ -41,7 +41,7 @@ buffer_toreadonly(PyObject *self, PyObject *Py_UNUSED(unused))
     Buffer *b = (Buffer *)self;
     Layout layout;
     buffer_get_layout(b, &layout);
-    return (PyObject *)sub_buffer(b, b->element, &layout, true,
+    return (PyObject *)sub_buffer(b, b->element, &layout, b->mem.data, true,
                                   "toreadonly");
 }
 
@@ -110,10 +110,76 @@ buffer_cast(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     Layout layout;
     Buffer *result = NULL;
     if (cast_layout(b, &e, arg[1], &layout) == 0) {
-        result = sub_buffer(b, e, &layout, b->readonly, "cast");
+        result = sub_buffer(b, e, &layout, b->mem.data, b->readonly, "cast");
     }
     Py_DECREF(OBJECT(e));
     return (PyObject *)result;
+}
+
+/* ---- row ---------------------------------------------------------------------- */
+
+/* The layout without its first axis, and *data where row i begins. */
+static int
+row_layout(Layout *l, char **data, Py_ssize_t i, Py_ssize_t itemsize)
+{
+    bool pointed = l->indirect && l->suboffsets[0] >= 0;
+    bool none = l->nbytes == 0;
+    Py_ssize_t hop = pointed ? l->suboffsets[0] : 0;
+    *data += none ? 0 : i * l->strides[0];
+    l->ndim--;
+    memmove(l->shape, l->shape + 1, (size_t)l->ndim * sizeof l->shape[0]);
+    memmove(l->strides, l->strides + 1,
+            (size_t)l->ndim * sizeof l->strides[0]);
+    bool indirect = false;
+    for (int k = 0; k < l->ndim && l->indirect; k++) {
+        l->suboffsets[k] = l->suboffsets[k + 1];
+        indirect |= l->suboffsets[k] >= 0;
+    }
+    l->indirect = indirect;
+    layout_of_part(l, itemsize);
+    if (pointed && !none) {
+        memcpy(data, *data, sizeof *data);
+        if (*data == NULL) {
+            PyErr_Format(PyExc_ValueError,
+                         "row(): row %zd is NULL; each pointer of an indirect "
+                         "layout has to lead somewhere",
+                         i);
+            return -1;
+        }
+        *data += hop;
+    }
+    return 0;
+}
+
+PyObject *
+buffer_row(PyObject *self, PyObject *index)
+{
+    Buffer *b = (Buffer *)self;
+    Py_ssize_t i;
+    if (args_ssize(index, "the index of a row", &i) < 0 || buffer_open(b) < 0) {
+        return NULL;
+    }
+    if (b->ndim == 0) {
+        PyErr_SetString(PyExc_IndexError,
+                        "row(): the Buffer has no axes: it is one item alone");
+        return NULL;
+    }
+    Py_ssize_t n = b->shape[0];
+    if (i < -n || i >= n) {
+        PyErr_Format(PyExc_IndexError,
+                     "row(): there is no row %zd: the Buffer has %zd row%s", i,
+                     n, n == 1 ? "" : "s");
+        return NULL;
+    }
+    Layout layout;
+    char *data = b->mem.data;
+    buffer_get_layout(b, &layout);
+    if (row_layout(&layout, &data, i < 0 ? i + n : i, b->element->itemsize) <
+        0) {
+        return NULL;
+    }
+    return (PyObject *)sub_buffer(b, b->element, &layout, data, b->readonly,
+                                  "row");
 }
 
 /* ---- resize ------------------------------------------------------------------ */

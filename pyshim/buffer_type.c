@@ -30,10 +30,17 @@ static PyMethodDef buffer_methods[] = {
      "toreadonly($self, /)\n--\n\n"
      "The same memory, refused to writers: a Buffer that counts as one\n"
      "export of this one and outlives its close()."},
-    {"numpy", door_numpy, METH_NOARGS,
-     "numpy($self, /)\n--\n\n"
+    {"row", buffer_row, METH_O,
+     "row($self, i, /)\n--\n\n"
+     "What index i of the first axis leads to, by a pointer if that axis has\n"
+     "them, not copied: a Buffer with one axis less, which counts as one\n"
+     "export of this one and outlives its close()."},
+    {"numpy", FAST(door_numpy),
+     "numpy($self, /, *, copy=None)\n--\n\n"
      "The memory as a numpy.ndarray, not copied, counted as one export\n"
-     "until the last array that stands on it is gone."},
+     "until the last array that stands on it is gone.\n\n"
+     "Indirect memory is copied, unless its rows lie at even distances.\n"
+     "copy=False raises BufferError instead; copy=True always copies."},
     {"tobytes", FAST(buffer_tobytes),
      "tobytes($self, /, order='C')\n--\n\n"
      "A copy of the items as bytes, as memoryview.tobytes() gives it."},

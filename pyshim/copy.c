@@ -6,18 +6,33 @@
 
 /* ---- items ---------------------------------------------------------------- */
 
-/* Both sides are held by the caller: other threads may run meanwhile. */
-static void
+/* What lets Python's other threads run, and its signals come. */
+static bool
+ask_signals(void *context)
+{
+    PyThreadState **state = context;
+    PyEval_RestoreThread(*state);
+    bool none = PyErr_CheckSignals() == 0;
+    *state = PyEval_SaveThread();
+    return none;
+}
+
+int
 copy_items(char *to, const Layout *dst, const char *from, const Layout *src,
            Py_ssize_t itemsize)
 {
     if (dst->nbytes < COPY_WITHOUT_GIL) {
         transfer_items(to, dst, from, src, itemsize);
-        return;
+        return 0;
     }
-    Py_BEGIN_ALLOW_THREADS
-    transfer_items(to, dst, from, src, itemsize);
-    Py_END_ALLOW_THREADS
+    PyThreadState *state = PyEval_SaveThread();
+    int done = transfer_large(to, dst, from, src, itemsize, ask_signals,
+                              &state);
+    if (done < 0) { /* no memory for more than the least */
+        transfer_items(to, dst, from, src, itemsize);
+    }
+    PyEval_RestoreThread(state);
+    return done == 0 ? -1 : 0;
 }
 
 /* The shape of a layout, which is yet to be given strides. */
@@ -40,9 +55,13 @@ copy_layout(State *st, Element *e, const char *from, const Layout *src,
     if (layout_contiguous(&dst, e->itemsize, order) < 0) {
         return NULL;
     }
+    if (tables_check(from, src, "copy()") < 0) {
+        return NULL;
+    }
     Buffer *b = make_buffer(st, e, &dst, wish);
-    if (b != NULL) {
-        copy_items(b->mem.data, &dst, from, src, e->itemsize);
+    if (b != NULL &&
+        copy_items(b->mem.data, &dst, from, src, e->itemsize) < 0) {
+        Py_CLEAR(b);
     }
     return b;
 }
@@ -103,27 +122,45 @@ copy_view(State *st, PyObject *src, const Py_buffer *view, char order,
     return b;
 }
 
+int
+own_view_open(State *st, OwnView *held, PyObject *obj, int flags)
+{
+    held->ours = Py_IS_TYPE(obj, st->buffer_type) ? (Buffer *)obj : NULL;
+    held->lends = held->ours == NULL ? 0 : held->ours->lends;
+    if (PyObject_GetBuffer(obj, &held->view, flags) < 0) {
+        element_explain(st, obj);
+        return -1;
+    }
+    return 0;
+}
+
+void
+own_view_close(OwnView *held)
+{
+    Buffer *ours = held->ours;
+    Py_XINCREF(OBJECT(ours)); /* the view may have held the last reference */
+    PyBuffer_Release(&held->view);
+    if (ours != NULL && ours->lends == held->lends + 1) {
+        buffer_unlend_pointer(ours); /* nobody else saw it */
+    }
+    Py_XDECREF(OBJECT(ours));
+}
+
 Buffer *
 copy_of(State *st, PyObject *src, char order, Wish wish)
 {
-    Py_buffer view;
-    Buffer *ours = Py_IS_TYPE(src, st->buffer_type) ? (Buffer *)src : NULL;
-    uint64_t lends = ours == NULL ? 0 : ours->lends;
+    OwnView held;
     if (!PyObject_CheckBuffer(src)) {
         refuse(PyExc_TypeError, src,
                "copy(): {} has no buffer protocol; give bytes, an "
                "array, a memoryview or another exporter");
         return NULL;
     }
-    if (PyObject_GetBuffer(src, &view, PyBUF_FULL_RO) < 0) {
-        element_explain(st, src);
+    if (own_view_open(st, &held, src, PyBUF_FULL_RO) < 0) {
         return NULL;
     }
-    Buffer *b = copy_view(st, src, &view, order, wish);
-    PyBuffer_Release(&view);
-    if (ours != NULL && ours->lends == lends + 1) {
-        buffer_unlend_pointer(ours); /* the view was our own, and is gone */
-    }
+    Buffer *b = copy_view(st, src, &held.view, order, wish);
+    own_view_close(&held);
     return b;
 }
 
@@ -160,12 +197,37 @@ copy_out(Buffer *b, char order, char *to)
     if (layout_contiguous(&dst, b->element->itemsize, order) < 0) {
         return -1;
     }
+    if (tables_check(b->mem.data, &src, "copy()") < 0) {
+        return -1;
+    }
     /* Lent to us meanwhile, so that the memory stays whatever runs. */
     buffer_lend(b);
-    copy_items(to, &dst, b->mem.data, &src, b->element->itemsize);
+    int failed =
+        copy_items(to, &dst, b->mem.data, &src, b->element->itemsize);
     buffer_unlend(b);
     buffer_unlend_pointer(b);
-    return 0;
+    return failed;
+}
+
+static Buffer *
+copy_buffer(State *st, Buffer *b, Wish wish)
+{
+    char order = b->contiguous == PYBUF_F_CONTIGUOUS ? 'F' : 'C';
+    Layout layout;
+    buffer_get_layout(b, &layout);
+    buffer_lend(b); /* as above */
+    Buffer *copy =
+        copy_layout(st, b->element, b->mem.data, &layout, order, wish);
+    buffer_unlend(b);
+    buffer_unlend_pointer(b);
+    return copy;
+}
+
+Buffer *
+copy_plain(State *st, Buffer *b)
+{
+    return copy_buffer(
+        st, b, (Wish){.source = SOURCE_C, .align = ALIGN_DEFAULT});
 }
 
 /* As alike as a copy can be. Memory of others is not to be had here: its copy
@@ -185,14 +247,7 @@ buffer_copy(PyObject *self, PyObject *Py_UNUSED(memo))
     if (wish.align == 0) {
         wish.align = ALIGN_DEFAULT;
     }
-    char order = b->contiguous == PYBUF_F_CONTIGUOUS ? 'F' : 'C';
-    Layout layout;
-    buffer_get_layout(b, &layout);
-    buffer_lend(b); /* as above */
-    Buffer *copy = copy_layout(state_of(self), b->element, b->mem.data,
-                               &layout, order, wish);
-    buffer_unlend(b);
-    buffer_unlend_pointer(b);
+    Buffer *copy = copy_buffer(state_of(self), b, wish);
     if (copy != NULL) {
         copy->readonly = b->readonly;
     }

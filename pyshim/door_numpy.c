@@ -169,29 +169,16 @@ know_numpy(State *st)
     return 0;
 }
 
-static int
-judge(Buffer *b)
-{
-    if (buffer_open(b) < 0) {
-        return -1;
-    }
-    if (b->suboffsets != NULL) {
-        PyErr_SetString(PyExc_BufferError,
-                        "the memory is indirect (it has suboffsets), which "
-                        "no ndarray can view; pybuf.copy() makes it plain");
-        return -1;
-    }
-    return 0;
-}
+/* ---- arrays ------------------------------------------------------------------ */
 
 /* Whether NumPy would find the same strides, which it does faster than it
  * looks at those that it is given. */
 static bool
-is_plain(const Buffer *b)
+is_plain(const Buffer *b, const Py_ssize_t *strides)
 {
     Py_ssize_t step = b->element->itemsize;
     for (int i = b->ndim - 1; i >= 0; i--) {
-        if (b->strides[i] != step || b->shape[i] == 0) {
+        if (strides[i] != step || b->shape[i] == 0) {
             return false;
         }
         step *= b->shape[i];
@@ -199,30 +186,14 @@ is_plain(const Buffer *b)
     return true;
 }
 
-PyObject *
-door_numpy(PyObject *self, PyObject *Py_UNUSED(unused))
+/* An array over the Buffer's memory, whose item 0 lies at `data`. */
+static PyObject *
+array_over(State *st, Buffer *b, char *data, const Py_ssize_t *strides)
 {
-    Buffer *b = (Buffer *)self;
-    State *st = b->ledger->st;
-    if (judge(b) < 0) {
-        return NULL;
-    }
-    if (st == NULL) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "numpy() comes too late: the interpreter has ended "
-                        "the module pybuf");
-        return NULL;
-    }
-    if (st->numpy_api == NULL && !st->numpy_unknown && know_numpy(st) < 0) {
-        return NULL;
-    }
-    if (st->numpy_unknown) {
-        return numpy_asarray(st, self);
-    }
     PyObject *descr = element_descr(st, b->element);
     /* Judged again: NumPy's import runs what it likes, and other threads. */
     PyObject *lease =
-        descr == NULL || judge(b) < 0 ? NULL : lease_new(st, b);
+        descr == NULL || buffer_open(b) < 0 ? NULL : lease_new(st, b);
     if (lease == NULL) {
         Py_XDECREF(descr);
         return NULL;
@@ -231,7 +202,7 @@ door_numpy(PyObject *self, PyObject *Py_UNUSED(unused))
     /* Steals the reference to descr, also when it fails. */
     PyObject *array = ((NewFromDescr)api[NPY_NEW_FROM_DESCR])(
         (PyTypeObject *)api[NPY_ARRAY_TYPE], descr, b->ndim, b->shape,
-        is_plain(b) ? NULL : b->strides, b->mem.data,
+        is_plain(b, strides) ? NULL : strides, data,
         b->readonly ? 0 : NPY_WRITEABLE, NULL);
     if (array == NULL) {
         Py_DECREF(lease);
@@ -243,4 +214,104 @@ door_numpy(PyObject *self, PyObject *Py_UNUSED(unused))
         return NULL;
     }
     return array;
+}
+
+static PyObject *
+array_of(State *st, Buffer *b)
+{
+    if (st->numpy_unknown) {
+        return numpy_asarray(st, (PyObject *)b);
+    }
+    return array_over(st, b, b->mem.data, b->strides);
+}
+
+static PyObject *
+array_of_copy(State *st, Buffer *b)
+{
+    Buffer *copy = copy_plain(st, b);
+    PyObject *array = copy == NULL ? NULL : array_of(st, copy);
+    Py_XDECREF(OBJECT(copy));
+    return array;
+}
+
+/* How numpy() may copy. */
+typedef enum { COPY_NEVER, COPY_IF_NEEDED, COPY_ALWAYS } CopyRule;
+
+/* No ndarray follows pointers: it can view rows at even distances. */
+static PyObject *
+array_of_indirect(State *st, Buffer *b, CopyRule rule)
+{
+    char *data = b->mem.data;
+    Layout layout;
+    buffer_get_layout(b, &layout);
+    if (!st->numpy_unknown &&
+        tables_collapse(&data, &layout, b->element->itemsize)) {
+        return array_over(st, b, data, layout.strides);
+    }
+    if (rule == COPY_NEVER) {
+        PyErr_SetString(PyExc_BufferError,
+                        "numpy(copy=False): the memory is indirect (it has "
+                        "suboffsets) and its rows do not lie at even "
+                        "distances, which no ndarray can view; without "
+                        "copy=False it is copied");
+        return NULL;
+    }
+    return array_of_copy(st, b);
+}
+
+static int
+read_rule(State *st, PyObject *const *args, Py_ssize_t nargs,
+          PyObject *kwnames, CopyRule *out)
+{
+    static const Signature sig = {
+        .function = "numpy",
+        .names = {"copy", NULL},
+        .positional = 0,
+        .cache = SIG_NUMPY,
+    };
+    PyObject *arg[1];
+    bool always = false;
+    if (nargs == 0 && kwnames == NULL) {
+        return 0;
+    }
+    if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0) {
+        return -1;
+    }
+    if (arg[0] != NULL && arg[0] != Py_None) {
+        if (args_bool(arg[0], &always) < 0) {
+            return -1;
+        }
+        *out = always ? COPY_ALWAYS : COPY_NEVER;
+    }
+    return 0;
+}
+
+PyObject *
+door_numpy(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+           PyObject *kwnames)
+{
+    Buffer *b = (Buffer *)self;
+    State *st = b->ledger->st;
+    CopyRule rule = COPY_IF_NEEDED;
+    if (buffer_open(b) < 0) {
+        return NULL;
+    }
+    if (st == NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "numpy() comes too late: the interpreter has ended "
+                        "the module pybuf");
+        return NULL;
+    }
+    if (read_rule(st, args, nargs, kwnames, &rule) < 0) {
+        return NULL;
+    }
+    if (st->numpy_api == NULL && !st->numpy_unknown &&
+        (know_numpy(st) < 0 || buffer_open(b) < 0)) {
+        return NULL;
+    }
+    if (rule == COPY_ALWAYS) {
+        return array_of_copy(st, b);
+    }
+    return b->suboffsets == NULL ? array_of(st, b)
+                                 : array_of_indirect(st, b, rule);
 }

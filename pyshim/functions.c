@@ -65,6 +65,12 @@ PyMethodDef module_functions[] = {
      "New memory with a contiguous copy of what any exporter of the buffer\n"
      "protocol holds, indirect memory included. Writable, in C order unless\n"
      "order says otherwise. Arguments as zeros() has them."},
+    {"copyto", FAST(pybuf_copyto),
+     "copyto($module, /, dst, src, *, cast=False)\n--\n\n"
+     "Copies the items of src to their places in dst. Both are exporters of\n"
+     "the buffer protocol, in any layout, strided or indirect, of one shape\n"
+     "and type of items; with cast=True of one size of items, whose bytes\n"
+     "are copied as they are. They may overlap."},
     {"wrap", FAST(pybuf_wrap),
      "wrap($module, /, address, shape=None, dtype=None, *, strides=None, "
      "suboffsets=None, readonly=False, owner=None, release=None, "

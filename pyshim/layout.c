@@ -127,6 +127,23 @@ layout_strided(Layout *l, Py_ssize_t itemsize)
     return layout_judge(l, itemsize, true, 'C');
 }
 
+void
+layout_of_part(Layout *l, Py_ssize_t itemsize)
+{
+    if (!l->indirect && (multiply(l, itemsize, true, 'C') ||
+                         multiply(l, itemsize, true, 'F'))) {
+        return;
+    }
+    l->flags = 0;
+    l->nbytes = itemsize;
+    for (int i = 0; i < l->ndim; i++) {
+        l->nbytes *= l->shape[i];
+    }
+    if (l->nbytes == 0 && !l->indirect) {
+        l->flags = PYBUF_C_CONTIGUOUS | PYBUF_F_CONTIGUOUS;
+    }
+}
+
 bool
 layout_is_reachable(const void *start, Py_ssize_t first, Py_ssize_t last)
 {

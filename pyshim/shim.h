@@ -84,11 +84,13 @@ enum {
     SIG_EMPTY,
     SIG_ZEROS,
     SIG_COPY,
+    SIG_COPYTO,
     SIG_WRAP,
     SIG_LEND,
     SIG_CLOSE,
     SIG_CAST,
     SIG_TOBYTES,
+    SIG_NUMPY,
     SIG_DLPACK,
     SIG_ARROW,
     SIG_LAYOUT_EMPTY,
@@ -318,16 +320,60 @@ int layout_judge(Layout *l, Py_ssize_t itemsize, bool strided, char order);
 /* Strides that the caller has set. Enters Go only for those that leave gaps, or
  * are refused. */
 int layout_strided(Layout *l, Py_ssize_t itemsize);
+/* A part of a layout that was judged: what follows from ndim, shape, strides,
+ * indirect and suboffsets, without its bounds. Does not enter Go. */
+void layout_of_part(Layout *l, Py_ssize_t itemsize);
 /* Whether [start + first, start + last) is inside of the address space. */
 bool layout_is_reachable(const void *start, Py_ssize_t first, Py_ssize_t last);
 
 /* ---- transfer.c --------------------------------------------------------- */
 
 /* Copies all items into another memory that does not overlap with it. The
- * layouts have one shape and item size; `dst` is not indirect. Read of them:
- * ndim, shape, strides, and of src indirect and suboffsets. Any thread. */
+ * layouts have one shape and item size, and no NULL in their tables. Read of
+ * them: ndim, shape, strides, indirect and suboffsets. Any thread. */
 void transfer_items(char *to, const Layout *dst, const char *from,
                     const Layout *src, Py_ssize_t itemsize);
+
+/* ---- transfer_large.c ----------------------------------------------------- */
+
+/* The same in parts, with other threads, for which also nbytes is read of dst.
+ * go_on(context) is called from time to time, on the calling thread, and ends
+ * the copy if it returns false. Returns 1; 0 if it was ended; or -1, with
+ * nothing copied, if there is no memory. Any thread. */
+int transfer_large(char *to, const Layout *dst, const char *from,
+                   const Layout *src, Py_ssize_t itemsize,
+                   bool (*go_on)(void *), void *context);
+
+/* ---- tables.c: the tables of pointers that indirect layouts read ----------- */
+
+/* ValueError if one of the pointers is NULL; `what` names the memory, or the
+ * function, in front of the sentence. Of l nbytes is read too. */
+int tables_check(const char *data, const Layout *l, const char *what);
+/* Where all pointers lie at even distances: makes the layout a strided one from
+ * *data on and returns true. Its flags are not worked out. Else it changes
+ * nothing and returns false; so it does for a NULL. */
+bool tables_collapse(char **data, Layout *l, Py_ssize_t itemsize);
+
+/* ---- overlap.c ------------------------------------------------------------- */
+
+/* One side of a copy. */
+typedef struct {
+    const char *what; /* names it in errors */
+    char *data;       /* as the items are found: */
+    Layout layout;
+    char *tables; /* where the tables begin that lead to them, */
+    Layout given; /* and how they are laid out; NULL: there are none */
+} CopySide;
+
+typedef enum {
+    OVERLAP_NONE,
+    OVERLAP_ITEMS,  /* items of dst may lie where items of src do */
+    OVERLAP_TABLES, /* or where a table is that either side needs */
+} Overlap;
+
+/* Both sides have items. ValueError for a NULL in a table, MemoryError. */
+int copy_overlap(const CopySide *dst, const CopySide *src,
+                 Py_ssize_t itemsize, Overlap *out);
 
 /* ---- buffer.c: the object ----------------------------------------------- */
 
@@ -538,10 +584,11 @@ PyObject *buffer_cast(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
 PyObject *buffer_toreadonly(PyObject *self, PyObject *unused);
 PyObject *buffer_resize(PyObject *self, PyObject *shape);
+PyObject *buffer_row(PyObject *self, PyObject *index);
 
 /* ---- memory.c: where memory comes from, and goes ------------------------ */
 
-/* Held by the caller. */
+/* OwnView by the caller. */
 Ledger *ledger_new(State *st);
 /* One holder less. */
 void ledger_drop(Ledger *ledger);
@@ -619,7 +666,8 @@ int door_getbuffer(PyObject *self, Py_buffer *view, int flags);
 void door_releasebuffer(PyObject *self, Py_buffer *view);
 
 extern PyType_Spec lease_spec;
-PyObject *door_numpy(PyObject *self, PyObject *unused);
+PyObject *door_numpy(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames);
 PyObject *door_interface(PyObject *self, void *unused);
 PyObject *door_dlpack(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                       PyObject *kwnames);
@@ -655,6 +703,27 @@ Element *read_exporter(State *st, PyObject *obj, const Py_buffer *view,
                        Layout *l);
 /* The items of a Buffer that need not be open, in `order`, at `to`. */
 int copy_out(Buffer *b, char order, char *to);
+/* As transfer_items(), of memories that the caller holds. Other threads run
+ * while much is copied, and what signals raise ends it. */
+int copy_items(char *to, const Layout *dst, const char *from,
+               const Layout *src, Py_ssize_t itemsize);
+/* A copy of an open Buffer in memory of C's, writable and without gaps. */
+Buffer *copy_plain(State *st, Buffer *b);
+
+/* A view that is ours: held for a copy, which nobody sees. */
+typedef struct {
+    Py_buffer view;
+    Buffer *ours; /* borrowed: the exporter, if it is a Buffer */
+    uint64_t lends;
+} OwnView;
+
+int own_view_open(State *st, OwnView *own, PyObject *obj, int flags);
+void own_view_close(OwnView *own);
+
+/* ---- copyto.c -------------------------------------------------------------- */
+
+PyObject *pybuf_copyto(PyObject *module, PyObject *const *args,
+                       Py_ssize_t nargs, PyObject *kwnames);
 /* __copy__ and __deepcopy__: items are no objects, so the two are one. */
 PyObject *buffer_copy(PyObject *self, PyObject *memo);
 
