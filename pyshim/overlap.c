@@ -116,24 +116,42 @@ note_rows(Spans *s, const Extent *axes, int n, uintptr_t low, Py_ssize_t row)
     }
 }
 
-static bool
+/* The bounds of all that the pointers of a table lead to. */
+static WalkStep
+note_behind(Spans *s, const Tables *t, const Stretch *table, const char *at)
+{
+    const Stretch *items = table + 1;
+    uintptr_t least, greatest;
+    if (!table_bounds(t, table, at, &least, &greatest)) {
+        return WALK_ON; /* to find the NULL */
+    }
+    spans_add(s, (Span){least + (uintptr_t)(table->hop + items->low),
+                        greatest + (uintptr_t)(table->hop + items->high)});
+    return WALK_PAST;
+}
+
+static WalkStep
 note(void *context, const Tables *t, const Stretch *stretch, char *at)
 {
     const Wanted *wanted = context;
     Spans *s = stretch->last ? wanted->items : wanted->tables;
-    if (s == NULL) {
-        return true;
-    }
     uintptr_t low = (uintptr_t)at + (uintptr_t)stretch->low;
-    if (s->each == NULL) {
+    bool bounds = s == NULL || s->each == NULL;
+    if (s != NULL && bounds) {
         spans_add(s, (Span){low, (uintptr_t)at + (uintptr_t)stretch->high});
-        return true;
+    }
+    if (!stretch->last && stretch[1].last && wanted->items != NULL &&
+        wanted->items->each == NULL) {
+        return note_behind(wanted->items, t, stretch, at);
+    }
+    if (bounds) {
+        return WALK_ON;
     }
     Extent axes[PYBUF_MAX_NDIM];
     int n = extents_of(t->layout, stretch, axes);
     note_rows(s, axes, n, low,
               stretch->last ? wanted->itemsize : (Py_ssize_t)sizeof(char *));
-    return !s->failed && !s->many;
+    return s->failed || s->many ? WALK_STOP : WALK_ON;
 }
 
 /* Returns 0; 1 if there are too many, or no memory for them; -1 with ValueError
@@ -146,7 +164,7 @@ collect(const CopySide *side, Wanted wanted)
     int level, stopped = 0;
     if (wanted.items != NULL && !side->layout.indirect) {
         tables_of(&t, &side->layout, itemsize);
-        stopped = note(&wanted, &t, &t.stretches[0], side->data) ? 0 : 1;
+        stopped = note(&wanted, &t, &t.stretches[0], side->data) == WALK_STOP;
         wanted.items = NULL;
     }
     if (side->tables == NULL || stopped) {
@@ -154,10 +172,8 @@ collect(const CopySide *side, Wanted wanted)
     }
     tables_of(&t, &side->given, itemsize);
     if (t.n == 2 && wanted.items == NULL) { /* a single table */
-        return wanted.tables == NULL ||
-                       note(&wanted, &t, &t.stretches[0], side->tables)
-                   ? 0
-                   : 1;
+        return wanted.tables != NULL &&
+               note(&wanted, &t, &t.stretches[0], side->tables) == WALK_STOP;
     }
     int found = tables_walk(&t, side->tables, note, &wanted, &level);
     return found < 0 ? tables_refuse_null(&t, level, side->what) : found;

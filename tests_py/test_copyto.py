@@ -169,9 +169,7 @@ def test_a_closed_buffer_is_refused():
 def pointers(shape: tuple[int, ...], *rows: int, keep: Any = None) -> pybuf.Buffer:
     """Bytes behind a table of addresses."""
     table = (ctypes.c_void_p * len(rows))(*rows)
-    return pybuf.wrap(
-        table, shape, "B", strides=(8, 1), suboffsets=(0, -1), owner=(table, keep)
-    )
+    return pybuf.wrap(table, shape, "B", strides=(8, 1), suboffsets=(0, -1), owner=(table, keep))
 
 
 @pytest.mark.parametrize("side", ["dst", "src"])
