@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pybuf/pybuf-go/pybuf"
+	"github.com/pybuf/pybuf-go/tests_go/consumer"
 )
 
 // countFrom0 makes n items that count from 0.
@@ -88,6 +89,29 @@ func TestRows_OfRowsAnywhereAreIndirectOnTheirSlices(t *testing.T) {
 	assert.Equal(t, 100.0, *(*float64)(item(c, []int{0, 1, 0})))
 }
 
+func TestRows_AreAllPinnedToWhichPointersLead(t *testing.T) {
+	lending(t)
+	cube := make([][][]int16, 3)
+	for i := range cube {
+		cube[i] = make([][]int16, 4)
+		for j := range cube[i] {
+			cube[i][j] = make([]int16, 5+i*j)[:5]
+		}
+	}
+	look := func() {
+		consumer.Look(unsafe.Pointer(&cube[0]))
+		for i := range cube {
+			consumer.Look(unsafe.Pointer(&cube[i][0]))
+		}
+	}
+	assert.Panics(t, look)
+	d := pybuf.Rows(cube).Export()
+	require.True(t, consumer.Take(d))
+	assert.NotPanics(t, look)
+	consumer.Release(d)
+	assert.Panics(t, look)
+}
+
 // No pointer leads over the headers of a table to its items.
 func TestRows_OfTablesThatAreEvenEachForItselfAreIndirect(t *testing.T) {
 	lending(t)
@@ -155,6 +179,7 @@ func TestRows_OfUnequalLengthsAreRefusedByTheirIndices(t *testing.T) {
 		"row 1 of row 0 has 2 items and row 0 of row 0 has 1":    {{{1}, {1, 2}}},
 		"row 1 of row 1 has 1 items and row 0 of row 0 has 0":    {{nil, nil}, {nil, {1}}},
 		"row 0 of row 1 has 0 items and row 0 of row 0 has 1":    {{{1}}, {nil}},
+		"row 0 of row 1 has 1 items and row 0 of row 0 has 0":    {{nil}, {{1}}},
 		"row 1 has 1 rows and row 0 has 2":                       {{{1}, {2}}, {{1}}},
 		"row 1 has 2 rows and row 0 has 0":                       {nil, {{1}, {2}}},
 		"row 2 has 0 rows and row 0 has 1; the rows of an array": {{{1}}, {{1}}, {}},
