@@ -122,7 +122,7 @@ def test_other_types_of_the_size_need_cast(a: str, b: str):
 
 @pytest.mark.parametrize("cast", [False, True])
 def test_other_sizes_are_refused(cast: bool):
-    with pytest.raises(ValueError, match="'f'.*'d'|4 bytes.*8"):
+    with pytest.raises(ValueError, match=r"'f'.*'d'|4 bytes.*8"):
         pybuf.copyto(np.zeros(2, "f"), np.zeros(2, "d"), cast=cast)
 
 
@@ -208,7 +208,8 @@ def test_both_sides_are_held_only_during_the_copy():
     dst, src = pybuf.zeros(4), pybuf.copy(b"four")
     pybuf.copyto(dst, src)
     assert (dst.exports, src.exports) == (0, 0)
-    assert src.close() and dst.close()
+    assert src.close()
+    assert dst.close()
 
 
 def test_a_buffer_may_be_both_sides():
