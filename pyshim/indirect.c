@@ -7,84 +7,6 @@
  * Buffer's count of exports. */
 #include "indirect.h"
 
-#include <string.h>
-
-typedef struct {
-    PyObject_HEAD
-    Buffer *buffer;   /* owned */
-    PyObject *format; /* owned: bytes, which views point into */
-    PyObject *weakrefs;
-} Memory2D;
-
-static Buffer *
-buffer_of(PyObject *self)
-{
-    return ((Memory2D *)self)->buffer;
-}
-
-/* ---- formats ------------------------------------------------------------------------ */
-
-PyObject *
-format_bytes(PyObject *format)
-{
-    if (PyBytes_Check(format)) {
-        return Py_NewRef(format);
-    }
-    if (PyUnicode_Check(format)) {
-        return PyUnicode_AsUTF8String(format);
-    }
-    refuse(PyExc_TypeError, format,
-           "the format is {}; it must be a str or bytes, as the module struct "
-           "has it");
-    return NULL;
-}
-
-static int
-refuse_sub_array(const Element *e)
-{
-    PyErr_Format(PyExc_TypeError,
-                 "items of this format are sub-arrays of '%s': two-dimensional "
-                 "memory has rows and columns, and one item at each place; "
-                 "pybuf.indirect.zeros(), pointers() and rows() have any number "
-                 "of axes",
-                 e->format);
-    return -1;
-}
-
-int
-format_is_one_item(const Element *e)
-{
-    return e->base == NULL ? 0 : refuse_sub_array(e);
-}
-
-/* The text that views carry of the element: what was given, if an exporter may
- * say so, and means the same by it; else our own. */
-static PyObject *
-spelling(State *st, const Element *e, PyObject *given)
-{
-    if (PyBytes_Check(given) || PyUnicode_Check(given)) {
-        PyObject *text = format_bytes(given);
-        Element *read = text == NULL ? NULL
-                                     : element_from_format(
-                                           st, PyBytes_AsString(text),
-                                           e->itemsize);
-        bool same = read != NULL && read->base == NULL &&
-                    strcmp(read->format, e->format) == 0;
-        Py_XDECREF(OBJECT(read));
-        if (same) {
-            return text;
-        }
-        Py_XDECREF(text);
-        if (PyErr_Occurred()) {
-            if (!PyErr_ExceptionMatches(PyExc_Exception)) {
-                return NULL;
-            }
-            PyErr_Clear();
-        }
-    }
-    return PyBytes_FromString(e->format);
-}
-
 /* ---- beginning and end ----------------------------------------------------------------- */
 
 static PyObject *
@@ -103,21 +25,21 @@ memory2d_tp_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     return NULL;
 }
 
-/* (class, buffer, format): an object of a class that this is the base of, which
+/* (class, buffer, format, readonly): an object of a class that this is the base of, which
  * takes the Buffer for itself. A function of the module: a class of Python's does
  * not lead to it. */
 PyObject *
 indirect_over(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
     State *st = state_of_module(module);
-    PyTypeObject *type = nargs == 3 && PyType_Check(args[0])
+    PyTypeObject *type = nargs == 4 && PyType_Check(args[0])
                              ? (PyTypeObject *)args[0]
                              : NULL;
-    Buffer *b = nargs == 3 && Py_IS_TYPE(args[1], st->buffer_type)
+    Buffer *b = nargs == 4 && Py_IS_TYPE(args[1], st->buffer_type)
                     ? (Buffer *)args[1]
                     : NULL;
     if (b != NULL && b->ndim > 2) {
-        refuse_sub_array(b->element);
+        format_refuse(b->element);
         return NULL;
     }
     if (type == NULL || b == NULL || !PyType_IsSubtype(type, st->indirect_type) ||
@@ -125,10 +47,14 @@ indirect_over(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         b->suboffsets[1] >= 0) {
         PyErr_SetString(PyExc_TypeError,
                         "_over() takes a class, a Buffer of two axes whose "
-                        "first reads pointers, and a format");
+                        "first reads pointers, a format and a flag");
         return NULL;
     }
-    PyObject *format = spelling(st, b->element, args[2]);
+    bool readonly = b->readonly;
+    if (args_bool(args[3], &readonly) < 0) {
+        return NULL;
+    }
+    PyObject *format = format_spelled(st, b->element, args[2]);
     if (format == NULL) {
         return NULL;
     }
@@ -138,6 +64,7 @@ indirect_over(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         Py_DECREF(format);
         return NULL;
     }
+    b->readonly |= readonly; /* nobody else has it yet */
     self->buffer = (Buffer *)Py_NewRef(OBJECT(b));
     self->format = format;
     return OBJECT(self);
@@ -163,7 +90,7 @@ static int
 memory2d_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(OBJECT(buffer_of(self)));
+    Py_VISIT(OBJECT(memory2d_buffer(self)));
     return 0;
 }
 
@@ -172,7 +99,7 @@ memory2d_traverse(PyObject *self, visitproc visit, void *arg)
 static int
 memory2d_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
-    Buffer *b = buffer_of(self);
+    Buffer *b = memory2d_buffer(self);
     view->obj = NULL;
     if (buffer_open(b) < 0) {
         return -1;
@@ -202,7 +129,7 @@ memory2d_getbuffer(PyObject *self, Py_buffer *view, int flags)
 static void
 memory2d_releasebuffer(PyObject *self, Py_buffer *view)
 {
-    door_releasebuffer(OBJECT(buffer_of(self)), view);
+    door_releasebuffer(OBJECT(memory2d_buffer(self)), view);
 }
 
 /* ---- changes while nothing is lent --------------------------------------------------------- */
@@ -255,7 +182,7 @@ memory2d_reinterpret(PyObject *self, PyObject *arg)
     Element *e = dtype == NULL ? NULL : element_from_dtype(st, dtype);
     PyObject *format = e == NULL || format_is_one_item(e) < 0
                            ? NULL
-                           : spelling(st, e, text);
+                           : format_spelled(st, e, text);
     int failed = same < 0 || (same == 0 && format == NULL) ||
                  (same == 0 && (buffer_open(b) < 0 || unlocked(b) < 0 ||
                                 recolumn(b, e) < 0));
@@ -274,7 +201,7 @@ memory2d_reinterpret(PyObject *self, PyObject *arg)
 static PyObject *
 memory2d_make_read_only(PyObject *self, PyObject *Py_UNUSED(unused))
 {
-    Buffer *b = buffer_of(self);
+    Buffer *b = memory2d_buffer(self);
     if (!b->readonly) {
         if (unlocked(b) < 0) {
             return NULL;
@@ -284,108 +211,12 @@ memory2d_make_read_only(PyObject *self, PyObject *Py_UNUSED(unused))
     Py_RETURN_NONE;
 }
 
-/* ---- copies ---------------------------------------------------------------------------------- */
-
-/* What a copy from `from` to `to` takes for granted. */
-typedef struct {
-    int ndim;
-    const Py_ssize_t *shape;
-    Py_ssize_t itemsize;
-    const char *format;
-} Side;
-
-static int
-fits(const Side *to, const Side *from, bool cast)
-{
-    const Side *sides[] = {to, from};
-    const char *reason = NULL;
-    for (int i = 0; i < 2; i++) {
-        if (sides[i]->ndim != 2) {
-            PyErr_Format(PyExc_BufferError,
-                         "wrong number of dimensions: expected 2, received %d",
-                         sides[i]->ndim);
-            return -1;
-        }
-    }
-    if (to->shape[0] != from->shape[0] || to->shape[1] != from->shape[1]) {
-        reason = "different shapes";
-    }
-    else if (!cast && strcmp(to->format, from->format) != 0) {
-        reason = "different formats";
-    }
-    else if (to->itemsize != from->itemsize) {
-        reason = "different itemsizes";
-    }
-    if (reason != NULL) {
-        PyErr_SetString(PyExc_BufferError, reason);
-        return -1;
-    }
-    return 0;
-}
-
-static int
-fits_view(PyObject *self, const Py_buffer *view, bool cast, bool from_self)
-{
-    const Buffer *b = buffer_of(self);
-    Layout theirs;
-    if (from_self && view->readonly) {
-        PyErr_SetString(PyExc_BufferError, "copying to readonly buffer");
-        return -1;
-    }
-    if (layout_of_view(&theirs, view) < 0) {
-        return -1;
-    }
-    Side ours = {b->ndim, b->shape, b->element->itemsize,
-                 PyBytes_AsString(((Memory2D *)self)->format)};
-    Side other = {theirs.ndim, theirs.shape, view->itemsize,
-                  view->format == NULL ? "B" : view->format};
-    return from_self ? fits(&other, &ours, cast) : fits(&ours, &other, cast);
-}
-
-/* _admit(obj, cast, from_self): whether items may be copied between this memory
- * and obj, in the direction that is said. */
-static PyObject *
-memory2d_admit(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    Buffer *b = buffer_of(self);
-    bool cast = false, from_self = false;
-    OwnView held;
-    if (nargs != 3) {
-        PyErr_SetString(PyExc_TypeError,
-                        "_admit() takes an exporter and two flags");
-        return NULL;
-    }
-    if (args_bool(args[1], &cast) < 0 || args_bool(args[2], &from_self) < 0 ||
-        buffer_open(b) < 0) {
-        return NULL;
-    }
-    if (!from_self && b->readonly) {
-        PyErr_SetString(PyExc_BufferError, "copying to readonly buffer");
-        return NULL;
-    }
-    if (!PyObject_CheckBuffer(args[0])) {
-        refuse(PyExc_TypeError, args[0],
-               "%s(): {} has no buffer protocol; give an array, a Buffer or "
-               "another exporter",
-               from_self ? "copy_to" : "copy_from");
-        return NULL;
-    }
-    if (own_view_open(state_of(OBJECT(b)), &held, args[0], PyBUF_FULL_RO) < 0) {
-        return NULL;
-    }
-    int failed = fits_view(self, &held.view, cast, from_self);
-    Aside aside = aside_put();
-    own_view_close(&held);
-    aside_return(aside);
-    return failed ? NULL : Py_NewRef(Py_None);
-}
-
 /* ---- what the Buffer answers ----------------------------------------------------------------- */
 
 static PyObject *
 ask(PyObject *self, const char *method, PyObject *args, PyObject *kwargs)
 {
-    PyObject *bound = PyObject_GetAttrString(OBJECT(buffer_of(self)), method);
+    PyObject *bound = PyObject_GetAttrString(OBJECT(memory2d_buffer(self)), method);
     PyObject *answer = bound == NULL ? NULL : PyObject_Call(bound, args, kwargs);
     Py_XDECREF(bound);
     return answer;
@@ -397,7 +228,7 @@ static PyObject *
 ask_for_view(PyObject *self, const char *method, PyObject *args,
              PyObject *kwargs)
 {
-    Buffer *b = buffer_of(self);
+    Buffer *b = memory2d_buffer(self);
     buffer_lend(b);
     PyObject *answer = ask(self, method, args, kwargs);
     buffer_unlend(b);
@@ -426,7 +257,7 @@ memory2d_close(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 memory2d_enter(PyObject *self, PyObject *Py_UNUSED(unused))
 {
-    return buffer_open(buffer_of(self)) < 0 ? NULL : Py_NewRef(self);
+    return buffer_open(memory2d_buffer(self)) < 0 ? NULL : Py_NewRef(self);
 }
 
 static PyObject *
@@ -441,7 +272,7 @@ memory2d_sizeof(PyObject *self, PyObject *Py_UNUSED(unused))
     PyObject *own = PyObject_GetAttrString(OBJECT(Py_TYPE(self)),
                                            "__basicsize__");
     PyObject *rest = own == NULL ? NULL
-                                 : buffer_sizeof(OBJECT(buffer_of(self)), NULL);
+                                 : buffer_sizeof(OBJECT(memory2d_buffer(self)), NULL);
     PyObject *sum = rest == NULL ? NULL : PyNumber_Add(own, rest);
     Py_XDECREF(own);
     Py_XDECREF(rest);
@@ -458,39 +289,39 @@ static PyObject *
 get_shape(PyObject *self, void *Py_UNUSED(unused))
 {
     /* Of a copy: making a tuple may run the collector, and that a change. */
-    Py_ssize_t shape[2] = {buffer_of(self)->shape[0], buffer_of(self)->shape[1]};
+    Py_ssize_t shape[2] = {memory2d_buffer(self)->shape[0], memory2d_buffer(self)->shape[1]};
     return tuple_of_dims(shape, 2);
 }
 
 static PyObject *
 get_readonly(PyObject *self, void *Py_UNUSED(unused))
 {
-    return PyBool_FromLong(buffer_of(self)->readonly);
+    return PyBool_FromLong(memory2d_buffer(self)->readonly);
 }
 
 static PyObject *
 get_address(PyObject *self, void *Py_UNUSED(unused))
 {
-    Buffer *b = buffer_of(self);
+    Buffer *b = memory2d_buffer(self);
     return buffer_open(b) < 0 ? NULL : buffer_address(b);
 }
 
 static PyObject *
 get_exports(PyObject *self, void *Py_UNUSED(unused))
 {
-    return PyLong_FromSsize_t(buffer_of(self)->exports);
+    return PyLong_FromSsize_t(memory2d_buffer(self)->exports);
 }
 
 static PyObject *
 get_closed(PyObject *self, void *Py_UNUSED(unused))
 {
-    return PyBool_FromLong(buffer_is_closed(buffer_of(self)));
+    return PyBool_FromLong(buffer_is_closed(memory2d_buffer(self)));
 }
 
 static PyObject *
 memory2d_repr(PyObject *self)
 {
-    const Buffer *b = buffer_of(self);
+    const Buffer *b = memory2d_buffer(self);
     PyObject *name = PyType_GetQualName(Py_TYPE(self));
     PyObject *text = NULL;
     if (name != NULL) {

@@ -1,27 +1,10 @@
-/* indirect_lines.c: exporters as rows of two-dimensional memory: the lines of one
- * object, a collection of objects, a ctypes array of pointers.
+/* indirect_lines.c: one object as rows of two-dimensional memory: the lines of an
+ * array, and ctypes arrays of pointers.
  *
  * Texts and order of the checks are those of the package indirect_buffer. */
 #include "indirect.h"
 
 #include <string.h>
-
-static const char *
-format_of(const Py_buffer *view)
-{
-    return view->format == NULL ? "B" : view->format;
-}
-
-static int
-takes(Py_ssize_t nargs, Py_ssize_t wanted)
-{
-    if (nargs != wanted) {
-        PyErr_Format(PyExc_TypeError, "%zd arguments were given, %zd are needed",
-                     nargs, wanted);
-        return -1;
-    }
-    return 0;
-}
 
 static int
 exports(PyObject *obj, const char *what)
@@ -32,34 +15,6 @@ exports(PyObject *obj, const char *what)
                         "%s is {}, which has no buffer protocol; give an array, "
                         "a Buffer, a bytearray or another exporter",
                         what);
-}
-
-/* The items of an export, one at each place. Owned. */
-static Element *
-element_of(State *st, PyObject *obj, const Py_buffer *view)
-{
-    Element *e = element_of_exporter(st, obj, format_of(view), view->itemsize);
-    if (e != NULL && format_is_one_item(e) < 0) {
-        Py_CLEAR(e);
-    }
-    return e;
-}
-
-/* What IndirectMemory2D takes: (Buffer, format). Takes the reference to the
- * Buffer, which may be NULL. */
-static PyObject *
-with_format(Buffer *b, const char *format)
-{
-    return b == NULL ? NULL : Py_BuildValue("(Ny)", b, format);
-}
-
-static int
-layout_2d(Layout *l, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t itemsize)
-{
-    l->ndim = 2;
-    l->shape[0] = rows;
-    l->shape[1] = columns;
-    return tables_layout(l, itemsize, 1);
 }
 
 /* ---- the rows or columns of one object ---------------------------------------------- */
@@ -143,7 +98,7 @@ make_lines(State *st, Holder *h, Element *e, bool by_column, bool readonly)
     Memory mem;
     Py_ssize_t n;
     if (read_lines(&h->view, by_column, &lines) < 0 ||
-        layout_2d(&l, lines.rows, lines.columns, e->itemsize) < 0 ||
+        tables_layout_2d(&l, lines.rows, lines.columns, e->itemsize) < 0 ||
         holder_address(h, "the buffer-object") == NULL ||
         tables_count(&l, 0, &n) < 0 || tables_new(&mem, n) < 0) {
         return NULL;
@@ -170,220 +125,11 @@ indirect_lines(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (h == NULL) {
         return NULL;
     }
-    Element *e = element_of(st, args[0], &h->view);
+    Element *e = format_element(st, args[0], &h->view);
     Buffer *b = e == NULL ? NULL : make_lines(st, h, e, by_column, readonly);
-    PyObject *result = with_format(b, format_of(&h->view));
+    PyObject *result = format_with(b, view_format(&h->view));
     Py_XDECREF(OBJECT(e));
     Py_DECREF(OBJECT(h));
-    return result;
-}
-
-/* ---- a collection of objects ------------------------------------------------------------ */
-
-typedef struct {
-    State *st;
-    PyObject *holders; /* owned: a list, which nobody else sees */
-    Py_ssize_t columns; /* -1: as many as the first one has */
-    PyObject *format;  /* owned: bytes, or NULL: as the first one has it */
-    Element *element;  /* owned, NULL before the first one */
-    bool unravel, readonly;
-} Collection;
-
-static int
-refuse_format(const Collection *c, Py_ssize_t i, PyObject *found)
-{
-    PyErr_Format(PyExc_BufferError,
-                 "%zd. object, expected format: [%R], found format: [%R]", i,
-                 c->format, found);
-    return -1;
-}
-
-static int
-check_format(Collection *c, Py_ssize_t i, PyObject *obj, const Py_buffer *view)
-{
-    bool same = c->format == NULL ||
-                strcmp(PyBytes_AsString(c->format), format_of(view)) == 0;
-    if (!same || c->format == NULL) {
-        PyObject *found = PyBytes_FromString(format_of(view));
-        if (found == NULL) {
-            return -1;
-        }
-        if (!same) {
-            refuse_format(c, i, found);
-            Py_DECREF(found);
-            return -1;
-        }
-        c->format = found;
-    }
-    /* Of records the text does not say all. */
-    if (c->element != NULL && format_of(view)[0] != 'T' &&
-        c->element->itemsize == view->itemsize) {
-        return 0;
-    }
-    Element *e = element_of(c->st, obj, view);
-    if (e == NULL) {
-        return -1;
-    }
-    if (c->element == NULL) {
-        c->element = e;
-        return 0;
-    }
-    same = e->itemsize == c->element->itemsize &&
-           strcmp(e->format, c->element->format) == 0;
-    if (!same) {
-        PyErr_Format(PyExc_BufferError,
-                     "%zd. object, expected items: '%s' of %zd bytes, found "
-                     "items: '%s' of %zd bytes",
-                     i, c->element->format, c->element->itemsize, e->format,
-                     e->itemsize);
-    }
-    Py_DECREF(OBJECT(e));
-    return same ? 0 : -1;
-}
-
-static int
-add_object(Collection *c, Py_ssize_t i, PyObject *obj)
-{
-    if (!PyObject_CheckBuffer(obj)) {
-        return refuse(PyExc_TypeError, obj,
-                      "%zd. object is {}, which has no buffer protocol; a row is "
-                      "an array, a Buffer, a bytearray or another exporter",
-                      i);
-    }
-    Holder *h = holder_new(c->st, obj, PyBUF_ANY_CONTIGUOUS | PyBUF_FORMAT);
-    if (h == NULL) {
-        return -1;
-    }
-    int failed = PyList_Append(c->holders, OBJECT(h));
-    Py_DECREF(OBJECT(h)); /* the list has it */
-    if (failed) {
-        return -1;
-    }
-    const Py_buffer *view = &h->view;
-    if (!c->unravel && view->ndim != 1) {
-        PyErr_Format(PyExc_BufferError,
-                     "%zd. object has dimensionality: %d, but only "
-                     "one-dimensional objects are accepted",
-                     i, view->ndim);
-        return -1;
-    }
-    if (check_format(c, i, obj, view) < 0) {
-        return -1;
-    }
-    Py_ssize_t columns = view->len / view->itemsize;
-    if (c->columns < 0) {
-        c->columns = columns;
-    }
-    if (columns != c->columns) {
-        PyErr_Format(PyExc_BufferError,
-                     "%zd. object, expected column count: %zd, found column "
-                     "count: %zd",
-                     i, c->columns, columns);
-        return -1;
-    }
-    c->readonly |= view->readonly;
-    return holder_address(h, "an object") == NULL ? -1 : 0;
-}
-
-static int
-add_objects(Collection *c, PyObject *rows)
-{
-    PyObject *iterator = PyObject_GetIter(rows);
-    PyObject *obj;
-    int failed = iterator == NULL;
-    for (Py_ssize_t i = 0;
-         !failed && (obj = PyIter_Next(iterator)) != NULL; i++) {
-        failed = add_object(c, i, obj) < 0;
-        Py_DECREF(obj);
-    }
-    Py_XDECREF(iterator);
-    return failed || PyErr_Occurred() ? -1 : 0;
-}
-
-/* Without objects the caller says what they would be. */
-static int
-settle_empty(Collection *c)
-{
-    if (c->element != NULL) {
-        return 0;
-    }
-    if (c->format == NULL) {
-        PyErr_SetString(PyExc_ValueError,
-                        "the collection is empty, so nothing says its format: "
-                        "give format=, and column_count= unless it is 0");
-        return -1;
-    }
-    PyObject *text = PyUnicode_DecodeUTF8(PyBytes_AsString(c->format),
-                                          PyBytes_Size(c->format), "replace");
-    c->element = text == NULL ? NULL : element_from_dtype(c->st, text);
-    Py_XDECREF(text);
-    if (c->columns < 0) {
-        c->columns = 0;
-    }
-    return c->element == NULL ? -1 : format_is_one_item(c->element);
-}
-
-static Buffer *
-make_collection(Collection *c)
-{
-    Layout l;
-    Memory mem;
-    Py_ssize_t n = PyList_Size(c->holders);
-    if (layout_2d(&l, n, c->columns, c->element->itemsize) < 0 ||
-        tables_new(&mem, n) < 0) {
-        return NULL;
-    }
-    PyObject *holders = PyList_AsTuple(c->holders);
-    if (holders == NULL) {
-        memory_release(&mem);
-        return NULL;
-    }
-    char **table = (char **)mem.data;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        char *row = ((Holder *)PyTuple_GetItem(holders, i))->view.buf;
-        table[i] = row == NULL ? memory_nowhere() : row;
-    }
-    return tables_buffer(c->st, c->element, &l, &mem, holders, c->readonly);
-}
-
-static int
-read_columns(PyObject *arg, Py_ssize_t *columns)
-{
-    if (args_ssize(arg, "column_count", columns) < 0) {
-        return -1;
-    }
-    if (*columns < -1) {
-        PyErr_Format(PyExc_ValueError,
-                     "column_count is %zd; it counts the items of a row, or is "
-                     "-1 for as many as the first one has",
-                     *columns);
-        return -1;
-    }
-    return 0;
-}
-
-/* (rows, column_count, format, unravel) */
-PyObject *
-indirect_collection(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
-{
-    Collection c = {.st = state_of_module(module)};
-    if (takes(nargs, 4) < 0 || read_columns(args[1], &c.columns) < 0 ||
-        args_bool(args[3], &c.unravel) < 0 ||
-        (args[2] != Py_None && (c.format = format_bytes(args[2])) == NULL)) {
-        return NULL;
-    }
-    c.holders = PyList_New(0);
-    Buffer *b = c.holders == NULL || add_objects(&c, args[0]) < 0 ||
-                        settle_empty(&c) < 0
-                    ? NULL
-                    : make_collection(&c);
-    PyObject *result =
-        with_format(b, c.format == NULL ? "" : PyBytes_AsString(c.format));
-    Aside aside = aside_put(); /* exporters may run Python */
-    Py_XDECREF(c.holders);
-    Py_XDECREF(c.format);
-    Py_XDECREF(OBJECT(c.element));
-    aside_return(aside);
     return result;
 }
 
@@ -409,7 +155,7 @@ static int
 check_pointers(State *st, PyObject *array, const Py_buffer *view,
                Py_ssize_t rows)
 {
-    const char *format = format_of(view);
+    const char *format = view_format(view);
     if (format[0] != '&' || format[1] == '&') {
         PyObject *text = PyBytes_FromString(format);
         if (text != NULL) {
@@ -440,7 +186,7 @@ make_ctypes(State *st, Holder *h, Element *e, Py_ssize_t rows,
             Py_ssize_t columns, bool readonly)
 {
     Layout l;
-    if (layout_2d(&l, rows, columns, e->itemsize) < 0 ||
+    if (tables_layout_2d(&l, rows, columns, e->itemsize) < 0 ||
         tables_check(h->view.buf, &l, "from_ctype_ptr()") < 0) {
         return NULL;
     }
@@ -475,7 +221,7 @@ indirect_ctypes(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
                      : pointee(st, args[0]);
     Buffer *b =
         e == NULL ? NULL : make_ctypes(st, h, e, rows, columns, readonly);
-    PyObject *result = with_format(b, format_of(&h->view) + 1);
+    PyObject *result = format_with(b, view_format(&h->view) + 1);
     Py_XDECREF(OBJECT(e));
     Py_DECREF(OBJECT(h));
     return result;

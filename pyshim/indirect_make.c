@@ -29,6 +29,16 @@ tables_layout(Layout *l, Py_ssize_t itemsize, int levels)
     return layout_judge(l, itemsize, true, 'C');
 }
 
+int
+tables_layout_2d(Layout *l, Py_ssize_t rows, Py_ssize_t columns,
+                 Py_ssize_t itemsize)
+{
+    l->ndim = 2;
+    l->shape[0] = rows;
+    l->shape[1] = columns;
+    return tables_layout(l, itemsize, 1);
+}
+
 /* Whether there are so many pointers, or bytes, that no number counts them. */
 static int
 too_large(const Layout *l)

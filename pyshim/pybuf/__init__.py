@@ -55,7 +55,7 @@ else:
     def __getattr__(name: str) -> object:
         """Import pybuf.indirect when it is first used."""
         if name == "indirect":
-            import importlib
+            import importlib  # noqa: PLC0415 - needed by nobody else
 
             return importlib.import_module(".indirect", __name__)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

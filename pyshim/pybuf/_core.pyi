@@ -25,7 +25,7 @@ from typing import (
 
 import numpy as np
 from _typeshed import ReadableBuffer, WriteableBuffer, structseq
-from typing_extensions import CapsuleType
+from typing_extensions import CapsuleType, disjoint_base
 
 __version__: str
 tracemalloc_domain: int
@@ -514,6 +514,7 @@ class BufferHolder:
     def buffer_is_set(self) -> bool: ...
 
 # The base of IndirectMemory2D.
+@disjoint_base
 class IndirectBase(_Exporter):
     @property
     def shape(self) -> tuple[int, int]: ...
@@ -537,12 +538,14 @@ class IndirectBase(_Exporter):
 
 _Memory2D = TypeVar("_Memory2D", bound=IndirectBase)
 
-def _over(cls: type[_Memory2D], buffer: Buffer, format: str | bytes, /) -> _Memory2D: ...
+def _over(
+    cls: type[_Memory2D], buffer: Buffer, spelled: str | bytes, readonly: bool, /
+) -> _Memory2D: ...
 def _lines(obj: ReadableBuffer, by_column: bool, readonly: bool, /) -> tuple[Buffer, bytes]: ...
 def _collection(
     rows: Iterable[ReadableBuffer],
     column_count: SupportsIndex,
-    format: str | bytes | None,
+    spelled: str | bytes | None,
     unravel: bool,
     /,
 ) -> tuple[Buffer, bytes]: ...

@@ -9,8 +9,16 @@ of axes.
 
 from __future__ import annotations
 
-from . import _core
-from ._core import BufferHolder
+from ._core import (
+    Buffer,
+    BufferHolder,
+    IndirectBase,
+    _collection,
+    _lines,
+    _over,
+    _pointer_array,
+    copyto,
+)
 from ._core import _indirect_pointers as pointers
 from ._core import _indirect_rows as rows
 from ._core import _indirect_zeros as zeros
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
+    from ._core import _Address
+
 __all__ = [
     "BufferCollection2D",
     "BufferHolder",
@@ -34,11 +44,11 @@ __all__ = [
 
 
 def _dtype(spelled: str | bytes) -> str:
-    """The format as a dtype, which is a str."""
+    """Give the format as a dtype, which is a str."""
     return spelled.decode() if isinstance(spelled, bytes) else spelled
 
 
-class IndirectMemory2D(_core.IndirectBase):
+class IndirectMemory2D(IndirectBase):
     """Two-dimensional memory behind a table of row pointers, a ``T**``.
 
     An exporter for consumers that follow pointers (``PyBUF_INDIRECT``), such as
@@ -56,15 +66,12 @@ class IndirectMemory2D(_core.IndirectBase):
         readonly: bool = False,
     ) -> Self:
         """Make zeroed memory. The format is spelled as the module struct has it."""
-        memory = cls._over(zeros((rows, cols), _dtype(format)), format)
-        if readonly:
-            memory._make_read_only()
-        return memory
+        return cls._over(zeros((rows, cols), _dtype(format)), format, readonly)
 
     @classmethod
     def from_ptr(
         cls,
-        ptr: _core._Address,
+        ptr: _Address,
         rows: SupportsIndex,
         cols: SupportsIndex,
         format: str | bytes,  # noqa: A002
@@ -77,9 +84,9 @@ class IndirectMemory2D(_core.IndirectBase):
         return cls.from_ptr_with_memory_nanny(ptr, rows, cols, format, readonly, None)
 
     @classmethod
-    def from_ptr_with_memory_nanny(
+    def from_ptr_with_memory_nanny(  # noqa: PLR0917 - as indirect_buffer has it
         cls,
-        ptr: _core._Address,
+        ptr: _Address,
         rows: SupportsIndex,
         cols: SupportsIndex,
         format: str | bytes,  # noqa: A002
@@ -87,15 +94,12 @@ class IndirectMemory2D(_core.IndirectBase):
         memory_nanny: object,
     ) -> Self:
         """Wrap a table of row pointers, and keep memory_nanny until the last view is gone."""
+        shape, dtype = (rows, cols), _dtype(format)
         if memory_nanny is None:
-            buffer = pointers(
-                ptr, (rows, cols), _dtype(format), readonly=readonly, unowned=True
-            )
+            buffer = pointers(ptr, shape, dtype, unowned=True)
         else:
-            buffer = pointers(
-                ptr, (rows, cols), _dtype(format), readonly=readonly, owner=memory_nanny
-            )
-        return cls._over(buffer, format)
+            buffer = pointers(ptr, shape, dtype, owner=memory_nanny)
+        return cls._over(buffer, format, readonly)
 
     @classmethod
     def from_ctype_ptr(
@@ -110,21 +114,21 @@ class IndirectMemory2D(_core.IndirectBase):
         The format is that of ctypes, such as ``<i``, of which memoryview takes no
         items before ``reinterpret_data("i")``.
         """
-        return cls._over(*_core._pointer_array(ptr, rows, cols, readonly))
+        return cls._over(*_pointer_array(ptr, rows, cols, readonly))
 
     @classmethod
     def view_from_rows(cls, array2d: ReadableBuffer, readonly: bool = False) -> Self:
         """View the rows of an exporter with at most two axes. Each has no gaps."""
-        return cls._over(*_core._lines(array2d, False, readonly))
+        return cls._over(*_lines(array2d, False, readonly))
 
     @classmethod
     def view_from_columns(cls, array2d: ReadableBuffer, readonly: bool = False) -> Self:
         """View the columns of an exporter as rows: the two axes change places."""
-        return cls._over(*_core._lines(array2d, True, readonly))
+        return cls._over(*_lines(array2d, True, readonly))
 
     @classmethod
-    def _over(cls, buffer: _core.Buffer, spelled: str | bytes) -> Self:
-        return _core._over(cls, buffer, spelled)
+    def _over(cls, buffer: Buffer, spelled: str | bytes, readonly: bool = False) -> Self:
+        return _over(cls, buffer, spelled, readonly)
 
     def copy_from(self, obj: ReadableBuffer, cast: bool = False) -> None:
         """Copy all items of an exporter of this shape and format into this memory.
@@ -132,12 +136,12 @@ class IndirectMemory2D(_core.IndirectBase):
         With cast, of any format with items of this size.
         """
         self._admit(obj, cast, False)
-        _core.copyto(self, obj, cast=True)
+        copyto(self, obj, cast=True)
 
     def copy_to(self, obj: WriteableBuffer, cast: bool = False) -> None:
         """Copy all items into an exporter, likewise."""
         self._admit(obj, cast, True)
-        _core.copyto(obj, self, cast=True)
+        copyto(obj, self, cast=True)
 
 
 class BufferCollection2D(IndirectMemory2D):
@@ -161,7 +165,7 @@ class BufferCollection2D(IndirectMemory2D):
         unravel: bool = True,
     ) -> Self:
         """Hold each of the rows."""
-        return cls._over(*_core._collection(rows, column_count, format, unravel))
+        return cls._over(*_collection(rows, column_count, format, unravel))
 
     def make_read_only(self) -> None:
         """Refuse writers from now on. BufferError while a view lives."""
