@@ -129,15 +129,27 @@ func (t *loanTable) holdAt(address uintptr) int64 {
 	return l.id
 }
 
-// holdAll takes a reference to each loan that is found in the value.
+// holdAll takes a reference to each loan that is found in the value. Where the
+// search ends early it may have any that Go objects keep.
 func (t *loanTable) holdAll(v any) []int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var ids []int64
-	for found := range t.search(v).found {
-		if l := found.loan; !slices.Contains(ids, l.id) {
+	hold := func(l *loan) {
+		if !slices.Contains(ids, l.id) {
 			l.refs++
 			ids = append(ids, l.id)
+		}
+	}
+	s := t.search(v)
+	for found := range s.found {
+		hold(found.loan)
+	}
+	if len(s.blind) > 0 {
+		for _, l := range t.byID {
+			if l.kept > 0 {
+				hold(l)
+			}
 		}
 	}
 	return ids

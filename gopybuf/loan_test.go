@@ -222,6 +222,27 @@ func TestAGoObjectKeepsWhatWasFoundInItUntilItIsCollected(t *testing.T) {
 	comesBack(t, back)
 }
 
+// A view of rows that are too many to look at: the last one is Python's.
+func TestWhatIsViewedHoldsWhatItMayHaveWhereTheSearchEnds(t *testing.T) {
+	nothingIsLent(t)
+	s := memory[float64](4)
+	back := make(chan struct{})
+	id := loans.add(reflect.ValueOf(&s).Elem(), func() { close(back) })
+	rows := make([][]float64, searchMax+1)
+	rows[searchMax] = s
+	loans.bindAll(reflect.ValueOf(&rows), []int64{id})
+	loans.drop(id)
+	held := loans.holdAll(&rows)
+	assert.Equal(t, []int64{id}, held)
+	runtime.KeepAlive(&rows)
+	rows = nil
+	staysAway(t, back)
+	for _, id := range held {
+		loans.drop(id)
+	}
+	comesBack(t, back)
+}
+
 func TestTypesThatReachWhatNoSearchSeesAreOpaque(t *testing.T) {
 	type locked struct{ sync.Mutex }
 	for value, want := range map[any]bool{

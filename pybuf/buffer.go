@@ -27,7 +27,7 @@ type Buffer struct {
 	err error // then the rest says nothing, but foreign
 
 	data   unsafe.Pointer   // the item whose indices are all 0, or the table of rows
-	held   []unsafe.Pointer // more that has to be pinned: each row
+	held   []unsafe.Pointer // more that has to be pinned: each row, and the tables between
 	facts  Facts
 	format string
 	size   int // bytes of an item

@@ -24,12 +24,12 @@
 // # Lending
 //
 // A [Buffer] is memory with its layout, or the error that there is none. [Of]
-// makes one of a slice, [Rows] of a slice of slices, [Image] and [Planes] of an
-// image, [Foreign] of memory that is not Go's, [OfAny] of whatever it is given,
-// [Fail] of an error. [Buffer.Export] makes a descriptor of it, the C struct of
-// the header pybuf.h, whose address is a number that fits through every door
-// between Go and Python. Whoever takes the descriptor calls its release when the
-// last array is gone; until then Go's memory is pinned.
+// makes one of a slice, [Rows] of slices of slices to any depth, [Image] and
+// [Planes] of an image, [Foreign] of memory that is not Go's, [OfAny] of whatever
+// it is given, [Fail] of an error. [Buffer.Export] makes a descriptor of it, the
+// C struct of the header pybuf.h, whose address is a number that fits through
+// every door between Go and Python. Whoever takes the descriptor calls its release
+// when the last array is gone; until then Go's memory is pinned.
 //
 // # Borrowing
 //

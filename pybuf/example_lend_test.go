@@ -84,9 +84,12 @@ func ExampleRows() {
 	rows[1] = make([]int16, 3, 100) // somewhere else
 	b := pybuf.Rows(rows)
 	fmt.Println(b.Shape(), b.Err())
+	deep := [][][]int16{rows, rows[:2], rows}
+	fmt.Println(pybuf.Rows(deep).Shape())
 	fmt.Println(pybuf.Rows([][]int16{{1, 2, 3}, {4, 5}}).Err())
 	// Output:
 	// [2 3] <nil>
+	// [3 2 3]
 	// row 1 has 2 items and row 0 has 3; the rows of an array are equally long
 }
 

@@ -12,7 +12,7 @@ import (
 // be a named one:
 //
 //	[]T, *[]T      (length,)
-//	[][]T, *[][]T  (rows, columns), as Rows
+//	[][]T, *[][]T  (rows, columns), as Rows; [][][]T and deeper too
 //	*[N]T          (N,); of *[N][M]T (N, M)
 //	*T             () one item alone, such as a record
 //	image.Image    as Image, if it is one of those of package image
@@ -63,7 +63,7 @@ func OfAny(v any) *Buffer {
 func ofSlice(r reflect.Value) *Buffer {
 	data, item := r.UnsafePointer(), r.Type().Elem()
 	if item.Kind() == reflect.Slice {
-		return factsOf(item.Elem()).rows(data, r.Len())
+		return lendRows(item.Elem(), data, r.Len())
 	}
 	return factsOf(item).items(data, r.Len(), nil)
 }

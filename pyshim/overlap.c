@@ -1,8 +1,8 @@
 /* overlap.c: whether a copy would write over what it is yet to read.
  *
- * Memory behind pointers is many pieces, which may lie between those of the
- * other side: where the bounds of all meet, piece is compared with piece. A
- * piece is not looked into: rows that share their bounds, and no byte, count as
+ * Rows may lie between those of the other side, and behind pointers they lie
+ * anywhere: where the bounds of all meet, row is compared with row. A row is not
+ * looked into: those that share their bounds, and no byte, count as
  * overlapping. */
 #include "tables.h"
 
@@ -13,12 +13,17 @@ typedef struct {
     uintptr_t low, high;
 } Span;
 
+/* So many rows are compared to save a copy of them, and not more. */
+#define MANY ((size_t)1 << 16)
+
 /* Memories of one kind: items, or tables. */
 typedef struct {
     Span all;   /* bounds them */
     Span *each; /* malloc'd, or NULL while only the bounds are wanted */
     size_t n, room;
+    size_t most; /* of each */
     bool failed; /* no memory for them */
+    bool many;   /* there are more */
 } Spans;
 
 static bool
@@ -36,7 +41,7 @@ spans_add(Spans *s, Span one)
     if (s->n == 0 || one.high > s->all.high) {
         s->all.high = one.high;
     }
-    if (s->n == s->room && s->each != NULL) {
+    if (s->n == s->room && s->each != NULL && s->n < s->most) {
         Span *more = realloc(s->each, 2 * s->room * sizeof *more);
         s->failed = more == NULL;
         if (more != NULL) {
@@ -44,39 +49,122 @@ spans_add(Spans *s, Span one)
             s->room *= 2;
         }
     }
-    if (s->each != NULL && !s->failed) {
+    s->many = s->each != NULL && s->n >= s->most;
+    if (s->each != NULL && !s->failed && !s->many) {
         s->each[s->n] = one;
     }
     s->n++;
 }
 
 typedef struct {
+    Py_ssize_t itemsize;
     Spans *items, *tables; /* NULL: not wanted */
 } Wanted;
 
-static bool
-note(void *context, const Tables *Py_UNUSED(t), const Stretch *stretch, char *at)
+/* An axis as a row is made of it: which way it goes makes no difference. */
+typedef struct {
+    Py_ssize_t n, step;
+} Extent;
+
+/* The axes of a stretch, those with the shortest steps first. */
+static int
+extents_of(const Layout *l, const Stretch *stretch, Extent *out)
+{
+    int found = 0;
+    for (int i = stretch->first; i < stretch->end; i++) {
+        Extent e = {l->shape[i], l->strides[i]};
+        e.step = e.step < 0 ? -e.step : e.step;
+        if (e.n == 1 || e.step == 0) {
+            continue;
+        }
+        int k = found++;
+        for (; k > 0 && out[k - 1].step > e.step; k--) {
+            out[k] = out[k - 1];
+        }
+        out[k] = e;
+    }
+    return found;
+}
+
+/* The rows of a stretch that begins at `low`. */
+static void
+note_rows(Spans *s, const Extent *axes, int n, uintptr_t low, Py_ssize_t row)
+{
+    int k = 0;
+    Py_ssize_t index[PYBUF_MAX_NDIM] = {0};
+    while (k < n && axes[k].step == row) { /* without gaps */
+        row *= axes[k++].n;
+    }
+    if (k == 0 && n > 0) {
+        row += (axes[0].n - 1) * axes[0].step;
+        k = 1;
+    }
+    for (;;) {
+        spans_add(s, (Span){low, low + (uintptr_t)row});
+        int i = k;
+        for (; i < n; i++) {
+            low += (uintptr_t)axes[i].step;
+            if (++index[i] < axes[i].n) {
+                break;
+            }
+            low -= (uintptr_t)(axes[i].n * axes[i].step);
+            index[i] = 0;
+        }
+        if (i == n || s->failed || s->many) {
+            return;
+        }
+    }
+}
+
+/* The bounds of all that the pointers of a table lead to. */
+static WalkStep
+note_behind(Spans *s, const Tables *t, const Stretch *table, const char *at)
+{
+    const Stretch *items = table + 1;
+    uintptr_t least, greatest;
+    if (!table_bounds(t, table, at, &least, &greatest)) {
+        return WALK_ON; /* to find the NULL */
+    }
+    spans_add(s, (Span){least + (uintptr_t)(table->hop + items->low),
+                        greatest + (uintptr_t)(table->hop + items->high)});
+    return WALK_PAST;
+}
+
+static WalkStep
+note(void *context, const Tables *t, const Stretch *stretch, char *at)
 {
     const Wanted *wanted = context;
     Spans *s = stretch->last ? wanted->items : wanted->tables;
-    if (s == NULL) {
-        return true;
+    uintptr_t low = (uintptr_t)at + (uintptr_t)stretch->low;
+    bool bounds = s == NULL || s->each == NULL;
+    if (s != NULL && bounds) {
+        spans_add(s, (Span){low, (uintptr_t)at + (uintptr_t)stretch->high});
     }
-    uintptr_t base = (uintptr_t)at;
-    spans_add(s, (Span){base + (uintptr_t)stretch->low,
-                        base + (uintptr_t)stretch->high});
-    return !s->failed;
+    if (!stretch->last && stretch[1].last && wanted->items != NULL &&
+        wanted->items->each == NULL) {
+        return note_behind(wanted->items, t, stretch, at);
+    }
+    if (bounds) {
+        return WALK_ON;
+    }
+    Extent axes[PYBUF_MAX_NDIM];
+    int n = extents_of(t->layout, stretch, axes);
+    note_rows(s, axes, n, low,
+              stretch->last ? wanted->itemsize : (Py_ssize_t)sizeof(char *));
+    return s->failed || s->many ? WALK_STOP : WALK_ON;
 }
 
-/* Returns 0; 1 if there is no memory; -1 with ValueError for a NULL. */
+/* Returns 0; 1 if there are too many, or no memory for them; -1 with ValueError
+ * for a NULL. */
 static int
-collect(const CopySide *side, Py_ssize_t itemsize, Wanted wanted)
+collect(const CopySide *side, Wanted wanted)
 {
     Tables t;
+    Py_ssize_t itemsize = wanted.itemsize;
     int level, stopped = 0;
     if (wanted.items != NULL && !side->layout.indirect) {
         tables_of(&t, &side->layout, itemsize);
-        stopped = note(&wanted, &t, &t.stretches[0], side->data) ? 0 : 1;
+        stopped = note(&wanted, &t, &t.stretches[0], side->data) == WALK_STOP;
         wanted.items = NULL;
     }
     if (side->tables == NULL || stopped) {
@@ -84,10 +172,8 @@ collect(const CopySide *side, Py_ssize_t itemsize, Wanted wanted)
     }
     tables_of(&t, &side->given, itemsize);
     if (t.n == 2 && wanted.items == NULL) { /* a single table */
-        return wanted.tables == NULL ||
-                       note(&wanted, &t, &t.stretches[0], side->tables)
-                   ? 0
-                   : 1;
+        return wanted.tables != NULL &&
+               note(&wanted, &t, &t.stretches[0], side->tables) == WALK_STOP;
     }
     int found = tables_walk(&t, side->tables, note, &wanted, &level);
     return found < 0 ? tables_refuse_null(&t, level, side->what) : found;
@@ -102,14 +188,17 @@ by_low(const void *a, const void *b)
 
 /* Those of one kind on one side, one behind the other. As collect(). */
 static int
-collect_sorted(Spans *s, const CopySide *side, Py_ssize_t itemsize, bool items)
+collect_sorted(Spans *s, const CopySide *side, Py_ssize_t itemsize, bool items,
+               size_t most)
 {
-    *s = (Spans){.each = malloc(64 * sizeof(Span)), .room = 64};
+    *s = (Spans){.each = malloc(64 * sizeof(Span)), .room = 64, .most = most};
     if (s->each == NULL) {
+        s->failed = true;
         return 1;
     }
-    int found = collect(side, itemsize,
-                        items ? (Wanted){.items = s} : (Wanted){.tables = s});
+    Wanted wanted = {.itemsize = itemsize};
+    *(items ? &wanted.items : &wanted.tables) = s;
+    int found = collect(side, wanted);
     if (found == 0) {
         qsort(s->each, s->n, sizeof(Span), by_low);
     }
@@ -143,18 +232,22 @@ any_meet(const Spans *a, const Spans *b)
 }
 
 /* Whether the items of dst meet the items, or the tables, of the other side.
- * Returns 1, 0 or -1. */
+ * Returns 1, 0 or -1. Of many items it is not found out: then they are taken to
+ * meet, which is slower and no mistake. Tables are to be known. */
 static int
 pieces_meet(const CopySide *dst, const CopySide *other, Py_ssize_t itemsize,
             bool items)
 {
     Spans mine, theirs = {.each = NULL};
-    int found = collect_sorted(&mine, dst, itemsize, true);
+    size_t most = items ? MANY : SIZE_MAX;
+    int found = collect_sorted(&mine, dst, itemsize, true, most);
     if (found == 0) {
-        found = collect_sorted(&theirs, other, itemsize, items);
+        found = collect_sorted(&theirs, other, itemsize, items, most);
     }
-    int answer = found == 0 ? any_meet(&mine, &theirs) : -1;
-    if (found == 1) {
+    int answer = found == 0                      ? any_meet(&mine, &theirs)
+                 : found == 1 && !mine.failed && !theirs.failed ? 1
+                                                 : -1;
+    if (found == 1 && answer < 0) {
         PyErr_NoMemory();
     }
     free(mine.each);
@@ -169,8 +262,8 @@ copy_overlap(const CopySide *dst, const CopySide *src, Py_ssize_t itemsize,
     Spans to = {.n = 0}, from = {.n = 0};
     Spans to_tables = {.n = 0}, from_tables = {.n = 0};
     *out = OVERLAP_NONE;
-    if (collect(dst, itemsize, (Wanted){&to, &to_tables}) < 0 ||
-        collect(src, itemsize, (Wanted){&from, &from_tables}) < 0) {
+    if (collect(dst, (Wanted){itemsize, &to, &to_tables}) < 0 ||
+        collect(src, (Wanted){itemsize, &from, &from_tables}) < 0) {
         return -1;
     }
     int met = 0;

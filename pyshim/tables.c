@@ -51,11 +51,9 @@ walk(const Walk *w, int level, char *at)
 {
     Tables *t = w->t;
     const Stretch *s = &t->stretches[level];
-    if (!w->visit(w->context, t, s, at)) {
-        return 1;
-    }
-    if (s->last) {
-        return 0;
+    WalkStep step = w->visit(w->context, t, s, at);
+    if (s->last || step != WALK_ON) {
+        return step == WALK_STOP;
     }
     const Layout *l = t->layout;
     for (int i = s->first; i < s->end; i++) {
@@ -95,13 +93,52 @@ tables_walk(Tables *t, char *data, TablesVisit visit, void *context,
     return walk(&w, 0, data);
 }
 
+bool
+table_bounds(const Tables *t, const Stretch *table, const char *at,
+             uintptr_t *least, uintptr_t *greatest)
+{
+    const Layout *l = t->layout;
+    Py_ssize_t index[PYBUF_MAX_NDIM] = {0};
+    int inner = table->end - 1; /* there is one: it reads the pointers */
+    Py_ssize_t n = l->shape[inner], step = l->strides[inner];
+    *least = UINTPTR_MAX;
+    *greatest = 0;
+    for (;;) {
+        for (Py_ssize_t k = 0; k < n; k++) {
+            uintptr_t pointer;
+            memcpy(&pointer, at + k * step, sizeof pointer);
+            *least = pointer < *least ? pointer : *least;
+            *greatest = pointer > *greatest ? pointer : *greatest;
+        }
+        int i = inner - 1;
+        for (; i >= table->first; i--) {
+            at += l->strides[i];
+            if (++index[i] < l->shape[i]) {
+                break;
+            }
+            at -= l->shape[i] * l->strides[i];
+            index[i] = 0;
+        }
+        if (i < table->first) {
+            return *least != 0;
+        }
+    }
+}
+
 /* ---- NULL ----------------------------------------------------------------------- */
 
-static bool
-go_on(void *Py_UNUSED(context), const Tables *Py_UNUSED(t),
-      const Stretch *Py_UNUSED(stretch), char *Py_UNUSED(at))
+/* The last tables are looked through at once, and pointer by pointer only to
+ * find the NULL. */
+static WalkStep
+look_for_null(void *Py_UNUSED(context), const Tables *t,
+              const Stretch *stretch, char *at)
 {
-    return true;
+    uintptr_t least, greatest;
+    if (!stretch->last && stretch[1].last &&
+        table_bounds(t, stretch, at, &least, &greatest)) {
+        return WALK_PAST;
+    }
+    return WALK_ON;
 }
 
 /* "3", or "(1, 2)": the first n numbers. */
@@ -141,7 +178,7 @@ tables_check(const char *data, const Layout *l, const char *what)
     Tables t;
     int level;
     tables_of(&t, l, 1);
-    if (tables_walk(&t, (char *)data, go_on, NULL, &level) < 0) {
+    if (tables_walk(&t, (char *)data, look_for_null, NULL, &level) < 0) {
         return tables_refuse_null(&t, level, what);
     }
     return 0;
@@ -157,17 +194,17 @@ typedef struct {
     bool begun;
 } Grid;
 
-static bool
-is_on_grid(void *context, const Tables *t, const Stretch *stretch, char *at)
+static WalkStep
+check_grid(void *context, const Tables *t, const Stretch *stretch, char *at)
 {
     Grid *grid = context;
     if (!stretch->last) {
-        return true;
+        return WALK_ON;
     }
     if (!grid->begun) {
         grid->begun = true;
         grid->base = (uintptr_t)at;
-        return true;
+        return WALK_ON;
     }
     uintptr_t expected = grid->base;
     int moved = -1, others = 0;
@@ -180,9 +217,9 @@ is_on_grid(void *context, const Tables *t, const Stretch *stretch, char *at)
     }
     if (others == 0) { /* the second along an axis tells its step */
         grid->step[moved] = (uintptr_t)at - grid->base;
-        return true;
+        return WALK_ON;
     }
-    return expected == (uintptr_t)at;
+    return expected == (uintptr_t)at ? WALK_ON : WALK_STOP;
 }
 
 bool
@@ -195,7 +232,7 @@ tables_collapse(char **data, Layout *l, Py_ssize_t itemsize)
     Grid grid = {.begun = false};
     int level;
     tables_of(&t, l, itemsize);
-    if (tables_walk(&t, *data, is_on_grid, &grid, &level) != 0) {
+    if (tables_walk(&t, *data, check_grid, &grid, &level) != 0) {
         return false;
     }
     for (int i = t.stretches[t.n - 1].first - 1; i >= 0; i--) {

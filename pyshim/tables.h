@@ -23,16 +23,26 @@ typedef struct {
 /* Reads of l: ndim, shape, strides, indirect and suboffsets. It has items. */
 void tables_of(Tables *t, const Layout *l, Py_ssize_t itemsize);
 
+typedef enum {
+    WALK_ON,
+    WALK_PAST, /* what this table leads to was looked at */
+    WALK_STOP,
+} WalkStep;
+
 /* Called with the beginning of each table, and of the items behind each pointer
- * of the last tables. Returns whether to go on. */
-typedef bool (*TablesVisit)(void *context, const Tables *t,
-                            const Stretch *stretch, char *at);
+ * of the last tables. */
+typedef WalkStep (*TablesVisit)(void *context, const Tables *t,
+                                const Stretch *stretch, char *at);
 
 /* Calls visit for all of them, outer ones first, in the order of the indices.
  * Returns 0; 1 if visit stopped it; or -1 for a NULL, to which t->index leads,
  * axes before t->stretches[*level].end. */
 int tables_walk(Tables *t, char *data, TablesVisit visit, void *context,
                 int *level);
+/* The least and the greatest pointer of a table, as addresses. Returns false if
+ * one is NULL. */
+bool table_bounds(const Tables *t, const Stretch *table, const char *at,
+                  uintptr_t *least, uintptr_t *greatest);
 /* The ValueError for that NULL, in the memory that is `what`. Returns -1. */
 int tables_refuse_null(const Tables *t, int level, const char *what);
 

@@ -41,14 +41,14 @@ typedef struct {
     atomic_int holders; /* threads that use this; the last one frees it */
 } Job;
 
-/* One thread's way through the parts. */
+/* One thread on its way through the parts. */
 typedef struct {
     Job *job;
     size_t passed, mine; /* parts gone by; the number of the next to copy */
     bool (*go_on)(void *); /* NULL: another thread asks */
     void *context;
     struct timespec asked;
-} Way;
+} Worker;
 
 /* ---- parts --------------------------------------------------------------------- */
 
@@ -122,7 +122,7 @@ enter(Part *p)
 }
 
 static bool
-may_go_on(Way *w)
+may_go_on(Worker *w)
 {
     struct timespec now;
     if (atomic_load_explicit(&w->job->stop, memory_order_relaxed)) {
@@ -147,7 +147,7 @@ may_go_on(Way *w)
 
 /* Returns false if it was stopped. */
 static bool
-copy_part(Way *w, const Part *p)
+copy_part(Worker *w, const Part *p)
 {
     Job *job = w->job;
     if (w->passed++ != w->mine) {
@@ -162,7 +162,7 @@ copy_part(Way *w, const Part *p)
 }
 
 static bool
-copy_parts(Way *w, const Part *whole, Py_ssize_t nbytes)
+copy_parts(Worker *w, const Part *whole, Py_ssize_t nbytes)
 {
     Part half = *whole;
     int axis = -1;
@@ -197,7 +197,7 @@ job_drop(Job *job)
 static bool
 take_part(Job *job, bool (*go_on)(void *), void *context)
 {
-    Way w = {.job = job, .go_on = go_on, .context = context};
+    Worker w = {.job = job, .go_on = go_on, .context = context};
     clock_gettime(CLOCK_MONOTONIC, &w.asked);
     w.mine = atomic_fetch_add(&job->begun, 1);
     return copy_parts(&w, &job->all, job->all.dst.nbytes);

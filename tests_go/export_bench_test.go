@@ -40,6 +40,29 @@ func BenchmarkBuffer(b *testing.B) {
 	}
 }
 
+func BenchmarkRows(b *testing.B) {
+	matrix := pybuf.Matrix[float64](1000, 1000)
+	apart := make([][]float64, 1000)
+	for i := range apart {
+		apart[i] = make([]float64, 1000+i%2*100)[:1000]
+	}
+	deep := make([][][]float64, 1000)
+	for i := range deep {
+		deep[i] = apart[i%500:][:500]
+	}
+	benchmark := func(buffer func() *pybuf.Buffer) func(b *testing.B) {
+		return func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				buffer()
+			}
+		}
+	}
+	b.Run("1000 strided", benchmark(func() *pybuf.Buffer { return pybuf.Rows(matrix) }))
+	b.Run("1000 apart", benchmark(func() *pybuf.Buffer { return pybuf.Rows(apart) }))
+	b.Run("500 in each of 1000", benchmark(func() *pybuf.Buffer { return pybuf.Rows(deep) }))
+}
+
 func BenchmarkSlice(b *testing.B) {
 	items := make([]float64, 1000)
 	b.ReportAllocs()

@@ -58,6 +58,24 @@ var lendings = map[string]func(w *watch) (b *pybuf.Buffer, n int64){
 		watchOver(w, &rows[0])
 		return pybuf.Rows(rows), 11
 	},
+	"Rows of rows, strided": func(w *watch) (*pybuf.Buffer, int64) {
+		m := pybuf.Matrix[float64](10, 100)
+		watchOver(w, &m[0][0])
+		return pybuf.Rows([][][]float64{m[6:8], m[3:5]}), 1
+	},
+	"Rows of rows, indirect": func(w *watch) (*pybuf.Buffer, int64) {
+		tables := make([][][]float64, 3)
+		for i := range tables {
+			tables[i] = make([][]float64, 10)
+			for j := range tables[i] {
+				tables[i][j] = make([]float64, 100+i*i+j*j)[:100]
+				watchOver(w, &tables[i][j][0])
+			}
+			watchOver(w, &tables[i][0])
+		}
+		watchOver(w, &tables[0])
+		return pybuf.Rows(tables), 3*10 + 3 + 1
+	},
 	"Image": func(w *watch) (*pybuf.Buffer, int64) {
 		m := image.NewRGBA(image.Rect(0, 0, 20, 20))
 		watchOver(w, &m.Pix[0])

@@ -17,6 +17,7 @@ type (
 	table   [][]float32
 	vector  [3]float64
 	tables  []prices
+	cube    []table
 	squares [2][2]int16
 )
 
@@ -64,6 +65,12 @@ func TestOfAny_OfSlicesOfSlicesIsRows(t *testing.T) {
 	}
 	requireItems(t, []float64{1, 2}, take(t, pybuf.OfAny(tables{{1}, {2}})))
 	requireError(t, pybuf.OfAny(&table{{1}, {2, 3}}), pybuf.ErrValue, "row 1 has 2 items")
+	deep := cube{{{1, 2}}, {{3, 4}}, {{5, 6}}}
+	for _, v := range []any{deep, &deep, []table(deep)} {
+		c := take(t, pybuf.OfAny(v))
+		assert.Equal(t, []int64{3, 1, 2}, c.Shape)
+		requireItems(t, []float32{1, 2, 3, 4, 5, 6}, c)
+	}
 }
 
 func TestOfAny_OfImagesIsImage(t *testing.T) {
@@ -83,7 +90,7 @@ func TestOfAny_NilSlicesHaveNoItems(t *testing.T) {
 	lending(t)
 	var none prices
 	var rows table
-	for _, v := range []any{none, &none, rows, &rows, &table{nil, nil}} {
+	for _, v := range []any{none, &none, rows, &rows, &table{nil, nil}, cube(nil), &cube{nil, {}}} {
 		assert.Zero(t, take(t, pybuf.OfAny(v)).NBytes)
 	}
 }
@@ -100,7 +107,7 @@ func TestOfAny_WhatCannotBeLentIsRefused(t *testing.T) {
 	requireError(t, pybuf.OfAny(map[int]int{}), pybuf.ErrType, `"map[int]int" holds a pointer`)
 	requireError(t, pybuf.OfAny([]string{}), pybuf.ErrType, `"string" holds a pointer`)
 	requireError(t, pybuf.OfAny(&[]string{}), pybuf.ErrType, `"string" holds a pointer`)
-	requireError(t, pybuf.OfAny([][][]int{}), pybuf.ErrType, `"[]int" is a slice`)
+	requireError(t, pybuf.OfAny([][][]string{}), pybuf.ErrType, `"string" holds a pointer`)
 	requireError(t, pybuf.OfAny(&[2][]int{}), pybuf.ErrType, `"[]int" is a slice`)
 	requireError(t, pybuf.OfAny(&struct{ Who string }{}), pybuf.ErrType, `field "Who"`)
 	requireError(t, pybuf.OfAny(&struct{}{}), pybuf.ErrType, "0 bytes")

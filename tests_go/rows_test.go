@@ -143,7 +143,6 @@ func TestRows_OfUnequalLengthsAreRefusedByNumber(t *testing.T) {
 	requireError(t, pybuf.Rows([][]int{{}, {3, 4}}), pybuf.ErrValue, "row 1 has 2 items and row 0 has 0")
 	requireError(t, pybuf.Rows([][]int{{3, 4}, nil}), pybuf.ErrValue, "row 1 has 0 items and row 0 has 2")
 	requireError(t, pybuf.Rows([][]string{{"a"}}), pybuf.ErrType, `"string" holds a pointer`)
-	requireError(t, pybuf.Rows([][][]int{{{1}}}), pybuf.ErrType, `"[]int" is a slice`)
 }
 
 func FuzzRows_AnyPiecesOfOneSlice(f *testing.F) {

@@ -214,14 +214,11 @@ def test_a_closed_buffer_gives_no_array_by_any_way():
         np.add(b, 1)
 
 
-def test_indirect_memory_gives_no_array_and_the_error_names_copy():
+def test_no_view_of_indirect_memory_can_be_had_through_the_protocol():
     b = s.indirect([[1, 2, 3], [4, 5, 6]])
-    with pytest.raises(BufferError, match=r"indirect.*pybuf\.copy"):
-        b.numpy()
     with pytest.raises(BufferError, match="suboffsets"):
         np.asarray(b)
     assert b.exports == 0
-    assert pybuf.copy(b).numpy().tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
 # ---- other NumPys, and none ----

@@ -26,7 +26,7 @@ from hypothesis import given
 pytestmark = pytest.mark.build
 
 ROOT = Path(__file__).parents[1]
-ENGINE = ("transfer.c", "transfer_loops.c")
+ENGINE = ("transfer.c", "transfer_plan.c", "transfer_loops.c")
 POINTER = ctypes.sizeof(ctypes.c_void_p)
 ITEMSIZES = (1, 2, 3, 4, 5, 8, 12, 16, 24, 64, 65, 200)
 

@@ -113,6 +113,12 @@ make(pybuf_descriptor filled, int64_t *numbers, int lists, char *format)
 	return (uintptr_t)block;
 }
 
+static void
+look(void *p)
+{
+	(void)p;
+}
+
 static pybuf_descriptor
 fields(uintptr_t d)
 {
@@ -227,6 +233,10 @@ func ReleaseOnAThread(d uintptr) bool { return C.release_on_a_thread(C.uintptr_t
 
 // ReleaseInAChild calls it in a forked child: 0 if that ended as it should.
 func ReleaseInAChild(d uintptr) int { return int(C.release_in_a_child(C.uintptr_t(d))) }
+
+// Look hands a pointer to C: cgo panics if in what it points to there is a
+// pointer to Go's memory that is not pinned.
+func Look(p unsafe.Pointer) { C.look(p) }
 
 // Alloc is memory of C's, filled with zeros; Free ends it.
 func Alloc(n int) unsafe.Pointer { return C.calloc(1, C.size_t(n)) }

@@ -71,6 +71,32 @@ func SumGrid(x [][]float64) float64 {
 
 func At(x [][]float64, row, column int) float64 { return x[row][column] }
 
+// ---- slices of slices of slices ----
+
+// Cube has its rows in one piece of memory.
+func Cube(tables, rows, columns int) [][][]float64 {
+	all := Grid(tables*rows, columns)
+	c := make([][][]float64, tables)
+	for i := range c {
+		c[i] = all[i*rows : (i+1)*rows]
+	}
+	return c
+}
+
+// SeparateCube has each row for itself, and not one behind the other.
+func SeparateCube(tables, rows, columns int) [][][]float64 {
+	c := make([][][]float64, tables)
+	for i := range c {
+		c[i] = Separate(rows, columns)
+	}
+	return c
+}
+
+// RaggedCube has a table of 2 rows behind one of 3.
+func RaggedCube() [][][]float64 { return [][][]float64{Grid(3, 2), Grid(2, 2)} }
+
+func AtCube(x [][][]float64, table, row, column int) float64 { return x[table][row][column] }
+
 // ---- images ----
 
 func shade(x, y int) uint8 { return uint8(16*y + x) }
