@@ -133,7 +133,9 @@ PyObject *format_spelled(State *st, const Element *e, PyObject *given);
 /* TypeError if an item of this type is several; of what those are made of. */
 int format_is_one_item(const Element *e);
 int format_refuse(const Element *base);
-/* The items of an export, one at each place. Owned. */
+/* The items that a format given as bytes means, one at each place. Owned. */
+Element *format_read(State *st, PyObject *format);
+/* The items of an export, likewise. */
 Element *format_element(State *st, PyObject *obj, const Py_buffer *view);
 /* (Buffer, format). Takes the reference to the Buffer, which may be NULL. */
 PyObject *format_with(Buffer *b, const char *format);

@@ -15,7 +15,7 @@ import numpy as np
 import py_buffer
 import pytest
 from hypothesis import given
-from pybuf.indirect import BufferHolder, IndirectMemory2D, rows, zeros
+from pybuf.indirect import BufferCollection2D, BufferHolder, IndirectMemory2D, rows, zeros
 
 import pybuf
 
@@ -377,6 +377,19 @@ def test_lists_that_change_while_rows_are_asked_are_no_danger():
 
     with pytest.raises(ValueError, match="row 1 has 2 rows and row 0 has 1"):
         rows([[Grows()], inner])
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes of Python export from 3.12 on")
+def test_nobody_finds_what_is_not_yet_whole():
+    class Finder:
+        def __buffer__(self, flags: int) -> memoryview:
+            for found in gc.get_objects():
+                if type(found) in {list, tuple}:
+                    assert not any(type(item) is BufferHolder for item in found)
+            return memoryview(b"ab")
+
+    rows([Finder(), Finder()])
+    BufferCollection2D([Finder(), Finder()])
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="classes of Python export from 3.12 on")
