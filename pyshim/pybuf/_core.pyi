@@ -441,7 +441,7 @@ def _rebuild(
 
 # ---- pybuf.indirect ---------------------------------------------------------------------
 
-_Nested: TypeAlias = Iterable[ReadableBuffer | Sequence[_Nested]]
+_Row: TypeAlias = ReadableBuffer | Sequence[_Row]  # lists and tuples are meant
 
 @overload
 def _indirect_pointers(
@@ -487,7 +487,7 @@ def _indirect_zeros(
     align: SupportsIndex = 64,
 ) -> Buffer: ...
 def _indirect_rows(
-    seq: _Nested,
+    seq: Iterable[_Row],
     *,
     shape: _Dims | None = None,
     readonly: bool | None = None,
