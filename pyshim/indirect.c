@@ -348,11 +348,8 @@ static PyMethodDef memory2d_methods[] = {
     {"get_format", memory2d_get_format, METH_NOARGS,
      "get_format($self, /)\n--\n\n"
      "The format of an item as views carry it, bytes: as it was spelled."},
-    {"reinterpret_data", memory2d_reinterpret, METH_O,
-     "reinterpret_data($self, new_format, /)\n--\n\n"
-     "The same bytes as items of another format: the columns become as many\n"
-     "as a row has room for. BufferError while a view lives, or if a row is\n"
-     "no whole number of them. The present format is always well."},
+    {"_reinterpret", memory2d_reinterpret, METH_O,
+     "The same bytes as items of another format."},
     {"numpy", (PyCFunction)(void (*)(void))memory2d_numpy,
      METH_VARARGS | METH_KEYWORDS,
      "numpy($self, /, *, copy=None)\n--\n\n"

@@ -225,6 +225,18 @@ def test_threads_that_change_it_and_view_it_meet_no_half(parallel: Any):
     parallel(work)
 
 
+def test_it_is_an_exporter_to_the_rest_of_pybuf():
+    mem = make(2, 3, "<i")
+    mem.numpy()[1, 2] = 7
+    assert pybuf.copy(mem).tolist() == [[0, 0, 0], [0, 0, 7]]
+    with pybuf.lend(mem) as lent:
+        b = pybuf.adopt(lent)
+    assert (b.suboffsets, b.format, mem.exports) == ((0, -1), "i", 1)
+    del b
+    pybuf.copyto(mem, np.ones((2, 3), "i"))
+    assert pybuf.indirect.rows([mem, mem]).shape == (2, 2, 3)
+
+
 def test_it_is_not_pickled():
     with pytest.raises(TypeError, match="cannot pickle 'IndirectMemory2D'"):
         pickle.dumps(make())

@@ -175,7 +175,7 @@ def test_the_same_format_is_no_change_even_while_a_view_lives():
     mem = make()
     view = memoryview(mem)
     mem.reinterpret_data("i")
-    mem.reinterpret_data(b"i")
+    mem.reinterpret_data(new_format=b"i")
     assert view.format == "i"
 
 
