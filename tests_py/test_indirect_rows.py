@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _testbuffer
 import array
 import ctypes
 from typing import Any
@@ -12,7 +13,7 @@ import py_buffer
 import pytest
 from hypothesis import given
 from indirect_memories import uneven
-from pybuf.indirect import BufferHolder, rows, zeros
+from pybuf.indirect import BufferHolder, IndirectMemory2D, rows, zeros
 
 import pybuf
 
@@ -138,6 +139,22 @@ def test_leaves_may_be_indirect_themselves():
     assert b.tolist() == [one.tolist(), other.tolist(), one.tolist()]
     with pytest.raises(ValueError, match="the rows read pointers themselves"):
         rows([one], indirect=False)
+
+
+def test_cpythons_own_indirect_arrays_are_leaves():
+    parts = [
+        _testbuffer.ndarray(
+            list(range(i, i + 6)), shape=[2, 3], format="i", flags=_testbuffer.ND_PIL
+        )
+        for i in (0, 10, 20)
+    ]
+    b = rows(parts)
+    assert b.suboffsets == (0, *parts[0].suboffsets)
+    assert b.tolist() == [part.tolist() for part in parts]
+    again = _testbuffer.ndarray(b, getbuf=_testbuffer.PyBUF_FULL_RO)
+    assert (again.tolist(), again.suboffsets) == (b.tolist(), b.suboffsets)
+    mem = IndirectMemory2D.view_from_rows(parts[1], readonly=True)
+    assert memoryview(mem).tolist() == parts[1].tolist()
 
 
 def test_leaves_are_of_any_type_together():
