@@ -1,5 +1,5 @@
 /* copy.c: new memory with the items of another exporter, or of a Buffer. */
-#include "shim.h"
+#include "indirect.h"
 
 /* From this size on other threads run while bytes are copied. */
 #define COPY_WITHOUT_GIL ((Py_ssize_t)1 << 20)
@@ -125,7 +125,10 @@ copy_view(State *st, PyObject *src, const Py_buffer *view, char order,
 int
 own_view_open(State *st, OwnView *held, PyObject *obj, int flags)
 {
-    held->ours = Py_IS_TYPE(obj, st->buffer_type) ? (Buffer *)obj : NULL;
+    held->ours = Py_IS_TYPE(obj, st->buffer_type) ? (Buffer *)obj
+                 : PyObject_TypeCheck(obj, st->indirect_type)
+                     ? memory2d_buffer(obj)
+                     : NULL;
     held->lends = held->ours == NULL ? 0 : held->ours->lends;
     if (PyObject_GetBuffer(obj, &held->view, flags) < 0) {
         element_explain(st, obj);

@@ -65,15 +65,6 @@ refuse_shapes(const End *dst, const End *src)
     return -1;
 }
 
-/* Some plain types have two letters: 'l' and 'q' are the same items. */
-static bool
-is_same_type(const Element *a, const Element *b)
-{
-    return a == b || strcmp(a->format, b->format) == 0 ||
-           (!a->structured && !b->structured &&
-            strcmp(a->typestr, b->typestr) == 0);
-}
-
 /* Whether the items of one may go into the other. */
 static int
 judge(const End *dst, const End *src, bool cast)
@@ -93,7 +84,7 @@ judge(const End *dst, const End *src, bool cast)
                      a->itemsize, a->format, b->itemsize, b->format);
         return -1;
     }
-    if (!cast && !is_same_type(a, b)) {
+    if (!cast && !element_is_same(a, b)) {
         PyErr_Format(PyExc_ValueError,
                      "copyto(): the items of dst are '%s' and those of src "
                      "'%s'; nothing is converted%s",

@@ -473,6 +473,15 @@ element_from_ctype(State *st, const char *name)
                                0, NULL);
 }
 
+bool
+element_is_same(const Element *a, const Element *b)
+{
+    return a == b || (a->itemsize == b->itemsize &&
+                      a->structured == b->structured &&
+                      strcmp(a->structured ? a->format : a->typestr,
+                             b->structured ? b->format : b->typestr) == 0);
+}
+
 const char *
 element_spelling(const Element *e)
 {

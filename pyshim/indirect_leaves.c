@@ -86,15 +86,6 @@ suboffsets_of(const Layout *l)
     return tuple_of_dims(l->suboffsets, l->indirect ? l->ndim : 0);
 }
 
-static bool
-same_element(const Element *a, const Element *b)
-{
-    return a == b || (a->itemsize == b->itemsize &&
-                      a->structured == b->structured &&
-                      strcmp(a->structured ? a->format : a->typestr,
-                             b->structured ? b->format : b->typestr) == 0);
-}
-
 /* As the first one, at a glance: nearly always. */
 static bool
 plainly_like_first(const Rows *r, PyObject *obj, const Py_buffer *v,
@@ -121,7 +112,7 @@ like_first(const Rows *r, PyObject *obj, const Py_buffer *view)
     if (e == NULL) {
         return -1;
     }
-    bool same = same_element(e, r->element);
+    bool same = element_is_same(e, r->element);
     PyObject *format = same ? NULL : PyUnicode_FromString(e->format);
     Py_DECREF(OBJECT(e));
     if (l.ndim != first->ndim || !same_dims(l.shape, first->shape, l.ndim)) {

@@ -267,6 +267,9 @@ Element *element_ask(State *st, PyObject *key, PyObject *spelling, int how,
                      Py_ssize_t itemsize);
 /* The same type once more, to be given a descr of its own. Owned. */
 Element *element_twin(State *st, const Element *e);
+/* Whether items of one are items of the other, whatever they are called: of the
+ * plain types some have two letters. */
+bool element_is_same(const Element *a, const Element *b);
 /* How a pickle spells the element: dtype= reads it back. Borrowed. */
 const char *element_spelling(const Element *e);
 
@@ -718,7 +721,8 @@ Buffer *copy_plain(State *st, Buffer *b);
 /* A view that is ours: held for a copy, which nobody sees. */
 typedef struct {
     Py_buffer view;
-    Buffer *ours; /* borrowed: the exporter, if it is a Buffer */
+    Buffer *ours; /* borrowed: whose memory the exporter lends, if that is a
+                   * Buffer's */
     uint64_t lends;
 } OwnView;
 

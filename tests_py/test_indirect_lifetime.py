@@ -85,6 +85,14 @@ def test_close_frees_at_once_what_was_never_lent():
     assert mem.close() is False
 
 
+def test_a_copy_lends_nothing_that_would_outlast_it():
+    mem = make()
+    mem.copy_from(np.zeros((2, 3), "i"))
+    mem.copy_to(np.zeros((2, 3), "i"))
+    pybuf.copy(mem)
+    assert mem.close() is True
+
+
 def test_it_says_what_it_is():
     mem = make(readonly=True)
     assert repr(mem) == (
