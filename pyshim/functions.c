@@ -1,5 +1,5 @@
 /* functions.c: the functions of the module pybuf._core. */
-#include "shim.h"
+#include "indirect.h"
 
 /* ---- what tests read ------------------------------------------------------------- */
 
@@ -133,9 +133,52 @@ PyMethodDef module_functions[] = {
      "Makes a Buffer of what its pickle holds."},
     {"_layout", POSITIONAL(layout_rebuild),
      "Makes a Layout of what its pickle holds."},
+    {"_over", POSITIONAL(indirect_over),
+     "Makes an object of a class derived from IndirectBase."},
+    {"_lines", POSITIONAL(indirect_lines),
+     "The rows or columns of an exporter, as two-dimensional memory."},
+    {"_collection", POSITIONAL(indirect_collection),
+     "Exporters as the rows of two-dimensional memory."},
+    {"_pointer_array", POSITIONAL(indirect_ctypes),
+     "A ctypes array of pointers, as two-dimensional memory."},
     {"_counters", core_counters, METH_NOARGS,
      "Counts of this interpreter's memory, and calls into Go."},
     {"_go_runtime", core_go_runtime, METH_O,
      "What the Go runtime says of itself; collects first if asked."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* ---- the table of pybuf.indirect ----------------------------------------------------- */
+
+PyMethodDef indirect_functions[] = {
+    {"pointers", FAST(indirect_pointers),
+     "pointers($module, /, address, shape, dtype='B', *, levels=None, "
+     "readonly=False, owner=None, release=None, unowned=False)\n--\n\n"
+     "Memory of the kinds T**, T***... that somebody else made, as a Buffer,\n"
+     "not copied.\n\n"
+     "address: of the first table, in any form that pybuf.wrap takes.\n"
+     "shape, dtype: as pybuf.zeros has them.\n"
+     "levels: how many of the first axes read pointers, one less than there\n"
+     "are axes if left out. A table has its pointers without gaps, and so has\n"
+     "a row its items.\n"
+     "readonly, owner, release, unowned: as pybuf.wrap has them.\n\n"
+     "NULL in a table is refused. If it raises, nothing was taken over."},
+    {"zeros", FAST(indirect_zeros),
+     "zeros($module, /, shape, dtype='B', *, levels=None, align=64)\n--\n\n"
+     "New memory of zeros behind tables of pointers, as a Buffer: T**, T***...\n"
+     "of one block, which begins with the tables. Rows lie without gaps, so\n"
+     "numpy() is a view.\n\n"
+     "shape, dtype: as pybuf.zeros has them. levels: as pointers() has it.\n"
+     "align: a power of two; the first row lies at a multiple of it."},
+    {"rows", FAST(indirect_rows),
+     "rows($module, /, seq, *, shape=None, readonly=None, indirect=None)\n--\n\n"
+     "Exporters that lie anywhere, as one Buffer with one more axis, not\n"
+     "copied. Each is held until the Buffer and its last view are gone.\n\n"
+     "seq: an iterable of exporters, or of lists of them to any depth. They\n"
+     "have to be alike in shape, element type, strides and suboffsets.\n"
+     "shape: several axes for the table of a flat seq.\n"
+     "readonly: None, if one of them is; False, each must be writable; True.\n"
+     "indirect: None gives plain memory if they lie at even distances, and a\n"
+     "table of pointers else; True, always a table; False, never."},
     {NULL, NULL, 0, NULL},
 };

@@ -143,16 +143,14 @@ layout_wrap(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     PyObject *arg[L_COUNT];
     void *start;
     AddressForm form;
-    Py_ssize_t known;
-    bool readonly = false;
+    Wrapping w = {.function = sig.function, .arg = arg + L_HOW};
     if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
         address_of(st, arg[L_ADDRESS], "address", &start, &form) < 0 ||
-        address_block(st, arg[L_ADDRESS], form, &known) < 0 ||
-        args_bool(arg[L_READONLY], &readonly) < 0) {
+        address_block(st, arg[L_ADDRESS], form, &w.known) < 0 ||
+        args_bool(arg[L_READONLY], &w.readonly) < 0) {
         return NULL;
     }
-    return (PyObject *)wrap_buffer(st, arg + L_HOW, lo->element, &lo->layout,
-                                   start, known, readonly);
+    return (PyObject *)wrap_buffer(st, &w, lo->element, &lo->layout, start);
 }
 
 /* ---- what it says of itself --------------------------------------------------- */

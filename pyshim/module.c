@@ -1,5 +1,7 @@
 /* module.c: the module pybuf._core and its state. */
-#include "shim.h"
+#include "indirect.h"
+
+#include <stdio.h>
 
 State *
 state_of_module(PyObject *module)
@@ -29,6 +31,8 @@ static const struct {
     {&gopy_value_spec, offsetof(State, gopy_value_type), true},
     {&gopy_library_spec, offsetof(State, gopy_library_type), true},
     {&gopy_loan_spec, offsetof(State, gopy_loan_type), true},
+    {&holder_spec, offsetof(State, holder_type), true},
+    {&indirect_spec, offsetof(State, indirect_type), true},
 };
 #define TYPES ((int)(sizeof types / sizeof types[0]))
 
@@ -62,6 +66,26 @@ add_live_type(PyObject *module, State *st)
                                                          OBJECT(st->live_type));
 }
 
+/* The functions of pybuf.indirect, which say that they are: here their names have
+ * its own before them. */
+static int
+add_indirect(PyObject *module)
+{
+    PyObject *name = PyUnicode_FromString("pybuf.indirect");
+    int failed = name == NULL ? -1 : 0;
+    for (PyMethodDef *def = indirect_functions; def->ml_name != NULL && !failed;
+         def++) {
+        char key[64];
+        snprintf(key, sizeof key, "_indirect_%s", def->ml_name);
+        PyObject *function = PyCFunction_NewEx(def, module, name);
+        failed = function == NULL ||
+                 PyModule_AddObjectRef(module, key, function) < 0;
+        Py_XDECREF(function);
+    }
+    Py_XDECREF(name);
+    return failed ? -1 : 0;
+}
+
 static int
 add_version(PyObject *module)
 {
@@ -84,7 +108,7 @@ module_exec(PyObject *module)
         (st->by_dtype = PyDict_New()) == NULL ||
         add_types(module, st) < 0 ||
         add_live_type(module, st) < 0 || element_fill_caches(st) < 0 ||
-        add_version(module) < 0 ||
+        add_indirect(module) < 0 || add_version(module) < 0 ||
         PyModule_AddIntConstant(module, "tracemalloc_domain",
                                 TRACEMALLOC_DOMAIN) < 0) {
         return -1;

@@ -96,6 +96,9 @@ enum {
     SIG_LAYOUT_EMPTY,
     SIG_LAYOUT_ZEROS,
     SIG_LAYOUT_WRAP,
+    SIG_POINTERS,
+    SIG_INDIRECT_ZEROS,
+    SIG_ROWS,
     SIG_COUNT
 };
 
@@ -129,6 +132,8 @@ typedef struct State {
     PyTypeObject *gopy_library_type;
     PyTypeObject *gopy_loan_type;
     PyTypeObject *gopy_value_type;
+    PyTypeObject *holder_type;
+    PyTypeObject *indirect_type;
     /* For each way of reading (PYBUF_FORMAT...) a dict: str -> Element. They
      * differ: "f8" is a typestr, and to an exporter no format. */
     PyObject *readings[PYBUF_READINGS];
@@ -740,12 +745,20 @@ typedef enum {
 } WrapArg;
 #define WRAP_NAMES "owner", "release", "unowned", "nbytes", "offset"
 
-/* A Buffer over the memory of a layout at `start`, of which `known` bytes are
- * there; -1: nobody says. If it fails the memory is
+/* Memory that somebody else made, on its way into a Buffer. */
+typedef struct {
+    const char *function;  /* static: whose errors they are */
+    PyObject *const *arg;  /* WRAP_ARGS of them, borrowed */
+    Py_ssize_t known;      /* bytes that are there; -1: nobody says */
+    bool readonly;
+    const char *tables; /* static: names what reads the pointers of the layout, so
+                         * that none may be NULL; or NULL: they are trusted */
+} Wrapping;
+
+/* A Buffer over the memory of a layout at `start`. If it fails the memory is
  * still the caller's. */
-Buffer *wrap_buffer(State *st, PyObject *const *arg, Element *e,
-                    const Layout *l, void *start, Py_ssize_t known,
-                    bool readonly);
+Buffer *wrap_buffer(State *st, const Wrapping *w, Element *e, const Layout *l,
+                    void *start);
 
 /* ---- adopt.c: a descriptor becomes a Buffer ------------------------------- */
 

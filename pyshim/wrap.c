@@ -115,9 +115,9 @@ wrap_layout(PyObject **arg, Element **e, Layout *l)
 /* Where the items lie: in [start, start + nbytes) if that is given, else in
  * [start, start + known) if the object at `start` shows its own size. */
 static int
-wrap_place(PyObject *const *arg, const Layout *l, char *start,
-           Py_ssize_t known, Memory *mem)
+wrap_place(const Wrapping *w, const Layout *l, char *start, Memory *mem)
 {
+    PyObject *const *arg = w->arg;
     Py_ssize_t size = -1, offset = 0;
     if (given(arg[WRAP_NBYTES]) &&
         args_ssize(arg[WRAP_NBYTES], "nbytes", &size) < 0) {
@@ -129,8 +129,8 @@ wrap_place(PyObject *const *arg, const Layout *l, char *start,
     }
     if (given(arg[WRAP_NBYTES]) && size < 0) {
         PyErr_Format(PyExc_ValueError,
-                     "wrap(): nbytes is %zd; a block has 0 bytes or more",
-                     size);
+                     "%s(): nbytes is %zd; a block has 0 bytes or more",
+                     w->function, size);
         return -1;
     }
     mem->block = start;
@@ -139,27 +139,29 @@ wrap_place(PyObject *const *arg, const Layout *l, char *start,
     Py_ssize_t first, last;
     bool fits = !__builtin_add_overflow(offset, l->low, &first) &&
                 !__builtin_add_overflow(offset, l->high, &last);
-    Py_ssize_t bound = size >= 0 ? size : known;
+    Py_ssize_t bound = size >= 0 ? size : w->known;
     if (fits && bound >= 0) {
         fits = first >= 0 && last <= bound;
     }
     if (!fits) {
         PyErr_Format(PyExc_ValueError,
-                     "wrap(): the layout uses bytes %zd to %zd from its first "
+                     "%s(): the layout uses bytes %zd to %zd from its first "
                      "item, which lies at offset %zd; the block has %zd bytes%s",
-                     l->low, l->high, offset,
+                     w->function, l->low, l->high, offset,
                      bound >= 0 ? bound : mem->block_size,
-                     bound >= 0 && size < 0
+                     bound < 0 || size >= 0 ? ""
+                     : w->tables == NULL
                          ? ", as its ctypes type says: give nbytes= if there "
                            "are more"
-                         : "");
+                         : ", as its ctypes type says: give its address as a "
+                           "number if there are more");
         return -1;
     }
     if (start == NULL && (!none || size > 0)) {
         PyErr_Format(PyExc_ValueError,
-                     "wrap(): address is NULL and the layout has %zd bytes; "
+                     "%s(): address is NULL and the layout has %zd bytes; "
                      "NULL can stand for zero bytes only",
-                     none ? size : l->high - l->low);
+                     w->function, none ? size : l->high - l->low);
         return -1;
     }
     if (start == NULL) {
@@ -168,9 +170,9 @@ wrap_place(PyObject *const *arg, const Layout *l, char *start,
     }
     if (!layout_is_reachable(start, first, last)) {
         PyErr_Format(PyExc_ValueError,
-                     "wrap(): the layout uses bytes %zd to %zd from address "
+                     "%s(): the layout uses bytes %zd to %zd from address "
                      "%p, which leaves the address space",
-                     first, last, start);
+                     w->function, first, last, start);
         return -1;
     }
     mem->data = start + offset;
@@ -179,25 +181,27 @@ wrap_place(PyObject *const *arg, const Layout *l, char *start,
 
 /* Who sees to the memory: owner=, release=, or nobody by name. */
 static int
-wrap_owner(State *st, PyObject *const *arg, Memory *mem)
+wrap_owner(State *st, const Wrapping *w, Memory *mem)
 {
+    PyObject *const *arg = w->arg;
     bool unowned = false;
     bool held = given(arg[WRAP_OWNER]) || given(arg[WRAP_RELEASE]);
     if (args_bool(arg[WRAP_UNOWNED], &unowned) < 0) {
         return -1;
     }
     if (!held && !unowned) {
-        PyErr_SetString(PyExc_TypeError,
-                        "wrap() needs to know who frees this memory: give "
-                        "owner= (an object to keep alive), release= (what "
-                        "frees it), or unowned=True if it outlives every "
-                        "view");
+        PyErr_Format(PyExc_TypeError,
+                     "%s() needs to know who frees this memory: give owner= "
+                     "(an object to keep alive), release= (what frees it), or "
+                     "unowned=True if it outlives every view",
+                     w->function);
         return -1;
     }
     if (held && unowned) {
-        PyErr_SetString(PyExc_TypeError,
-                        "wrap(): unowned=True says that nobody is to be "
-                        "kept or called, and owner= or release= was given");
+        PyErr_Format(PyExc_TypeError,
+                     "%s(): unowned=True says that nobody is to be kept or "
+                     "called, and owner= or release= was given",
+                     w->function);
         return -1;
     }
     mem->release = RELEASE_NOTHING;
@@ -212,8 +216,8 @@ wrap_owner(State *st, PyObject *const *arg, Memory *mem)
 }
 
 Buffer *
-wrap_buffer(State *st, PyObject *const *arg, Element *e, const Layout *l,
-            void *start, Py_ssize_t known, bool readonly)
+wrap_buffer(State *st, const Wrapping *w, Element *e, const Layout *l,
+            void *start)
 {
     Buffer *b = buffer_blank(st);
     if (b == NULL) {
@@ -222,8 +226,9 @@ wrap_buffer(State *st, PyObject *const *arg, Element *e, const Layout *l,
     Memory *mem = &b->mem;
     mem->align = 0;
     mem->source = SOURCE_FOREIGN;
-    if (wrap_place(arg, l, start, known, mem) < 0 || wrap_owner(st, arg, mem) < 0 ||
-        buffer_fill(st, b, e, l, readonly) < 0) {
+    if (wrap_place(w, l, start, mem) < 0 || wrap_owner(st, w, mem) < 0 ||
+        (w->tables != NULL && tables_check(mem->data, l, w->tables) < 0) ||
+        buffer_fill(st, b, e, l, w->readonly) < 0) {
         mem->release = RELEASE_GONE; /* nothing was taken */
         Py_CLEAR(mem->callback);
         Py_CLEAR(mem->owner);
@@ -248,20 +253,19 @@ pybuf_wrap(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     PyObject *arg[W_COUNT];
     void *start;
     AddressForm form;
-    Py_ssize_t known;
     Element *e;
     Layout layout;
-    bool readonly = false;
+    Wrapping w = {.function = "wrap", .arg = arg + W_HOW};
     if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
         address_of(st, arg[W_ADDRESS], "address", &start, &form) < 0 ||
-        address_block(st, arg[W_ADDRESS], form, &known) < 0 ||
-        args_bool(arg[W_READONLY], &readonly) < 0 ||
+        address_block(st, arg[W_ADDRESS], form, &w.known) < 0 ||
+        args_bool(arg[W_READONLY], &w.readonly) < 0 ||
         wrap_what(st, arg, &layout, &e) < 0) {
         return NULL;
     }
     Buffer *b = NULL;
     if (wrap_layout(arg, &e, &layout) == 0) {
-        b = wrap_buffer(st, arg + W_HOW, e, &layout, start, known, readonly);
+        b = wrap_buffer(st, &w, e, &layout, start);
     }
     Py_DECREF(OBJECT(e));
     return (PyObject *)b;

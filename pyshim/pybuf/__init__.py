@@ -46,3 +46,16 @@ __all__ = [
 
 heed_environment()
 del heed_environment
+
+TYPE_CHECKING = False  # typing is not imported for it
+if TYPE_CHECKING:
+    from . import indirect as indirect
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import pybuf.indirect when it is first used."""
+        if name == "indirect":
+            import importlib  # noqa: PLC0415 - needed by nobody else
+
+            return importlib.import_module(".indirect", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@
 
 import builtins
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import EllipsisType
 from typing import (
     Any,
@@ -17,6 +17,7 @@ from typing import (
     SupportsIndex,
     TypeAlias,
     TypedDict,
+    TypeVar,
     final,
     overload,
     type_check_only,
@@ -24,7 +25,7 @@ from typing import (
 
 import numpy as np
 from _typeshed import ReadableBuffer, WriteableBuffer, structseq
-from typing_extensions import CapsuleType
+from typing_extensions import CapsuleType, disjoint_base
 
 __version__: str
 tracemalloc_domain: int
@@ -437,6 +438,120 @@ def _layout(
 def _rebuild(
     frame: ReadableBuffer, dtype: str, shape: tuple[int, ...], order: _Order, readonly: bool, /
 ) -> Buffer: ...
+
+# ---- pybuf.indirect ---------------------------------------------------------------------
+
+_Nested: TypeAlias = Iterable[ReadableBuffer | Sequence[_Nested]]
+
+@overload
+def _indirect_pointers(
+    address: _Address,
+    shape: _Dims,
+    dtype: _DType = "B",
+    *,
+    levels: SupportsIndex | None = None,
+    readonly: bool = False,
+    owner: object = None,
+    release: _Release,
+    unowned: Literal[False] = False,
+) -> Buffer: ...
+@overload
+def _indirect_pointers(
+    address: _Address,
+    shape: _Dims,
+    dtype: _DType = "B",
+    *,
+    levels: SupportsIndex | None = None,
+    readonly: bool = False,
+    owner: object,
+    release: None = None,
+    unowned: Literal[False] = False,
+) -> Buffer: ...
+@overload
+def _indirect_pointers(
+    address: _Address,
+    shape: _Dims,
+    dtype: _DType = "B",
+    *,
+    levels: SupportsIndex | None = None,
+    readonly: bool = False,
+    owner: None = None,
+    release: None = None,
+    unowned: Literal[True],
+) -> Buffer: ...
+def _indirect_zeros(
+    shape: _Dims,
+    dtype: _DType = "B",
+    *,
+    levels: SupportsIndex | None = None,
+    align: SupportsIndex = 64,
+) -> Buffer: ...
+def _indirect_rows(
+    seq: _Nested,
+    *,
+    shape: _Dims | None = None,
+    readonly: bool | None = None,
+    indirect: bool | None = None,
+) -> Buffer: ...
+
+@final
+class BufferHolder:
+    def __new__(cls, obj: ReadableBuffer) -> Self: ...
+    @property
+    def obj(self) -> Any: ...
+    @property
+    def address(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def itemsize(self) -> int: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def readonly(self) -> bool: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def buffer_is_set(self) -> bool: ...
+
+# The base of IndirectMemory2D.
+@disjoint_base
+class IndirectBase(_Exporter):
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    @property
+    def readonly(self) -> bool: ...
+    @property
+    def address(self) -> int: ...
+    @property
+    def exports(self) -> int: ...
+    @property
+    def closed(self) -> bool: ...
+    def get_format(self) -> bytes: ...
+    def reinterpret_data(self, new_format: str | bytes, /) -> None: ...
+    def numpy(self, *, copy: bool | None = None) -> np.ndarray[Any, np.dtype[Any]]: ...
+    def row(self, i: SupportsIndex, /) -> Buffer: ...
+    def close(self, *, strict: bool = False) -> bool: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *args: object) -> None: ...
+    def _admit(self, obj: object, cast: bool, from_self: bool, /) -> None: ...
+    def _make_read_only(self) -> None: ...
+
+_Memory2D = TypeVar("_Memory2D", bound=IndirectBase)
+
+def _over(
+    cls: type[_Memory2D], buffer: Buffer, spelled: str | bytes, readonly: bool, /
+) -> _Memory2D: ...
+def _lines(obj: ReadableBuffer, by_column: bool, readonly: bool, /) -> tuple[Buffer, bytes]: ...
+def _collection(
+    rows: Iterable[ReadableBuffer],
+    column_count: SupportsIndex,
+    spelled: str | bytes | None,
+    unravel: bool,
+    /,
+) -> tuple[Buffer, bytes]: ...
+def _pointer_array(
+    array: ctypes.Array[Any], rows: SupportsIndex, columns: SupportsIndex, readonly: bool, /
+) -> tuple[Buffer, bytes]: ...
 
 # ---- gopy modules: used by pybuf.gopy -------------------------------------------------
 
