@@ -121,6 +121,10 @@ view_format(const Py_buffer *view)
     return view->format == NULL ? "B" : view->format;
 }
 
+/* Whether exporters of one Python type with this format have items of one type: of
+ * records ctypes and NumPy leave something out, and of ctypes' characters a
+ * memoryview does. */
+bool format_says_all(const char *format);
 /* A format that may be a str or bytes, as bytes. Owned. */
 PyObject *format_bytes(PyObject *format);
 /* The text that views carry of an element: what was given, if an exporter may say

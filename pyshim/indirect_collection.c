@@ -10,6 +10,7 @@ typedef struct {
     Py_ssize_t columns; /* -1: as many as the first one has */
     PyObject *format;  /* owned: bytes, or NULL: as the first one has it */
     Element *element;  /* owned, NULL before the first one */
+    PyTypeObject *type; /* of the first one; owned, or NULL */
     bool unravel, readonly;
 } Collection;
 
@@ -39,9 +40,8 @@ check_format(Collection *c, Py_ssize_t i, PyObject *obj, const Py_buffer *view)
         }
         c->format = found;
     }
-    /* Of records the text does not say all. */
-    if (c->element != NULL && view_format(view)[0] != 'T' &&
-        c->element->itemsize == view->itemsize) {
+    if (c->type == Py_TYPE(obj) && c->element->itemsize == view->itemsize &&
+        format_says_all(view_format(view))) {
         return 0;
     }
     Element *e = format_element(c->st, obj, view);
@@ -50,6 +50,7 @@ check_format(Collection *c, Py_ssize_t i, PyObject *obj, const Py_buffer *view)
     }
     if (c->element == NULL) {
         c->element = e;
+        c->type = (PyTypeObject *)Py_NewRef(OBJECT(Py_TYPE(obj)));
         return 0;
     }
     same = e->itemsize == c->element->itemsize &&
@@ -207,6 +208,7 @@ indirect_collection(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     Py_XDECREF(c.holders);
     Py_XDECREF(c.format);
     Py_XDECREF(OBJECT(c.element));
+    Py_XDECREF(OBJECT(c.type));
     aside_return(aside);
     return result;
 }

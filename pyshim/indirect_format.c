@@ -4,6 +4,13 @@
 
 #include <string.h>
 
+bool
+format_says_all(const char *format)
+{
+    return format[0] != 'T' &&
+           strcmp(format[0] == '\0' ? "" : format + 1, "u") != 0;
+}
+
 PyObject *
 format_bytes(PyObject *format)
 {

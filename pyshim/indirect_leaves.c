@@ -95,15 +95,6 @@ same_element(const Element *a, const Element *b)
                              b->structured ? b->format : b->typestr) == 0);
 }
 
-/* Whether exporters of one type with this format have items of one type: of
- * records ctypes and NumPy leave something out, and of ctypes' characters a
- * memoryview does. */
-static bool
-says_all(const char *format)
-{
-    return format[0] != 'T' && strcmp(format[0] == '\0' ? "" : format + 1, "u") != 0;
-}
-
 /* As the first one, at a glance: nearly always. */
 static bool
 plainly_like_first(const Rows *r, PyObject *obj, const Py_buffer *v,
@@ -160,7 +151,7 @@ take_first(Rows *r, PyObject *obj, const Py_buffer *view)
         return -1;
     }
     r->type = (PyTypeObject *)Py_NewRef(OBJECT(Py_TYPE(obj)));
-    r->plain = says_all(view_format(view));
+    r->plain = format_says_all(view_format(view));
     return 0;
 }
 
