@@ -7,6 +7,8 @@
  * Buffer's count of exports. */
 #include "indirect.h"
 
+#include <string.h>
+
 /* ---- beginning and end ----------------------------------------------------------------- */
 
 static PyObject *
@@ -129,7 +131,11 @@ memory2d_getbuffer(PyObject *self, Py_buffer *view, int flags)
 static void
 memory2d_releasebuffer(PyObject *self, Py_buffer *view)
 {
-    door_releasebuffer(OBJECT(memory2d_buffer(self)), view);
+    /* Of a class with a __buffer__ of its own Python gives back here what it has
+     * from there. */
+    if (view->obj == self) {
+        door_releasebuffer(OBJECT(memory2d_buffer(self)), view);
+    }
 }
 
 /* ---- changes while nothing is lent --------------------------------------------------------- */
@@ -174,28 +180,24 @@ memory2d_reinterpret(PyObject *self, PyObject *arg)
     if (text == NULL) {
         return NULL;
     }
-    int same = PyObject_RichCompareBool(text, m->format, Py_EQ);
-    PyObject *dtype =
-        same == 0 ? PyUnicode_DecodeUTF8(PyBytes_AsString(text),
-                                         PyBytes_Size(text), "replace")
-                  : NULL;
-    Element *e = dtype == NULL ? NULL : element_from_dtype(st, dtype);
-    PyObject *format = e == NULL || format_is_one_item(e) < 0
-                           ? NULL
-                           : format_spelled(st, e, text);
-    int failed = same < 0 || (same == 0 && format == NULL) ||
-                 (same == 0 && (buffer_open(b) < 0 || unlocked(b) < 0 ||
-                                recolumn(b, e) < 0));
-    if (!failed && same == 0) {
+    if (strcmp(PyBytes_AsString(text), PyBytes_AsString(m->format)) == 0) {
+        Py_DECREF(text);
+        Py_RETURN_NONE;
+    }
+    Element *e = format_read(st, text);
+    PyObject *format = e == NULL ? NULL : format_spelled(st, e, text);
+    /* Asked after what may run Python. */
+    bool done = format != NULL && buffer_open(b) == 0 && unlocked(b) == 0 &&
+                recolumn(b, e) == 0;
+    if (done) {
         PyObject *old = m->format;
         m->format = Py_NewRef(format);
         Py_DECREF(old);
     }
     Py_XDECREF(format);
     Py_XDECREF(OBJECT(e));
-    Py_XDECREF(dtype);
     Py_DECREF(text);
-    return failed ? NULL : Py_NewRef(Py_None);
+    return done ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *
@@ -346,11 +348,8 @@ static PyMethodDef memory2d_methods[] = {
     {"get_format", memory2d_get_format, METH_NOARGS,
      "get_format($self, /)\n--\n\n"
      "The format of an item as views carry it, bytes: as it was spelled."},
-    {"reinterpret_data", memory2d_reinterpret, METH_O,
-     "reinterpret_data($self, new_format, /)\n--\n\n"
-     "The same bytes as items of another format: the columns become as many\n"
-     "as a row has room for. BufferError while a view lives, or if a row is\n"
-     "no whole number of them. The present format is always well."},
+    {"_reinterpret", memory2d_reinterpret, METH_O,
+     "The same bytes as items of another format."},
     {"numpy", (PyCFunction)(void (*)(void))memory2d_numpy,
      METH_VARARGS | METH_KEYWORDS,
      "numpy($self, /, *, copy=None)\n--\n\n"

@@ -39,12 +39,12 @@ char *holder_address(const Holder *h, const char *row);
 /* Strides and suboffsets for a shape whose first `levels` axes read pointers and
  * whose others are packed in C order, as Go judges it. */
 int tables_layout(Layout *l, Py_ssize_t itemsize, int levels);
-/* The pointers that an axis in such a layout reads, all its tables together. An
- * OverflowError if they are more bytes than a number counts. */
-int tables_count(const Layout *l, int axis, Py_ssize_t *n);
 /* The same for rows of two-dimensional memory. */
 int tables_layout_2d(Layout *l, Py_ssize_t rows, Py_ssize_t columns,
                      Py_ssize_t itemsize);
+/* The pointers that an axis in such a layout reads, all its tables together. An
+ * OverflowError if they are more bytes than a number counts. */
+int tables_count(const Layout *l, int axis, Py_ssize_t *n);
 /* Memory for `n` pointers to memory of others: its source is "foreign". */
 int tables_new(Memory *mem, Py_ssize_t n);
 /* Links the tables of the axes before the last of `levels`, which lie one behind
@@ -133,7 +133,9 @@ PyObject *format_spelled(State *st, const Element *e, PyObject *given);
 /* TypeError if an item of this type is several; of what those are made of. */
 int format_is_one_item(const Element *e);
 int format_refuse(const Element *base);
-/* The items of an export, one at each place. Owned. */
+/* The items that a format given as bytes means, one at each place. Owned. */
+Element *format_read(State *st, PyObject *format);
+/* The items of an export, likewise. */
 Element *format_element(State *st, PyObject *obj, const Py_buffer *view);
 /* (Buffer, format). Takes the reference to the Buffer, which may be NULL. */
 PyObject *format_with(Buffer *b, const char *format);

@@ -138,14 +138,11 @@ settle_empty(Collection *c)
                         "give format=, and column_count= unless it is 0");
         return -1;
     }
-    PyObject *text = PyUnicode_DecodeUTF8(PyBytes_AsString(c->format),
-                                          PyBytes_Size(c->format), "replace");
-    c->element = text == NULL ? NULL : element_from_dtype(c->st, text);
-    Py_XDECREF(text);
+    c->element = format_read(c->st, c->format);
     if (c->columns < 0) {
         c->columns = 0;
     }
-    return c->element == NULL ? -1 : format_is_one_item(c->element);
+    return c->element == NULL ? -1 : 0;
 }
 
 static Buffer *
@@ -198,6 +195,9 @@ indirect_collection(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     }
     c.holders = PyList_New(0);
+    if (c.holders != NULL) {
+        PyObject_GC_UnTrack(c.holders); /* so that nobody finds it */
+    }
     Buffer *b = c.holders == NULL || add_objects(&c, args[0]) < 0 ||
                         settle_empty(&c) < 0
                     ? NULL

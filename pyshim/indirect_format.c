@@ -15,8 +15,12 @@ PyObject *
 format_bytes(PyObject *format)
 {
     PyObject *text = NULL;
-    if (PyBytes_Check(format)) {
+    if (PyBytes_CheckExact(format)) {
         text = Py_NewRef(format);
+    }
+    else if (PyBytes_Check(format)) { /* which may be in a cycle, we are not */
+        text = PyBytes_FromStringAndSize(PyBytes_AsString(format),
+                                         PyBytes_Size(format));
     }
     else if (PyUnicode_Check(format)) {
         text = PyUnicode_AsUTF8String(format);
@@ -101,4 +105,17 @@ PyObject *
 format_with(Buffer *b, const char *format)
 {
     return b == NULL ? NULL : Py_BuildValue("(Ny)", b, format);
+}
+
+Element *
+format_read(State *st, PyObject *format)
+{
+    PyObject *text = PyUnicode_DecodeUTF8(PyBytes_AsString(format),
+                                          PyBytes_Size(format), "replace");
+    Element *e = text == NULL ? NULL : element_from_dtype(st, text);
+    Py_XDECREF(text);
+    if (e != NULL && format_is_one_item(e) < 0) {
+        Py_CLEAR(e);
+    }
+    return e;
 }

@@ -307,7 +307,13 @@ rows_collect(Rows *r, PyObject *seq)
     int failed = measure(r, all);
     if (!failed) {
         r->holders = PyTuple_New(r->total);
-        failed = r->holders == NULL ? -1 : add_list(r, all, 0);
+        if (r->holders == NULL) {
+            failed = -1;
+        }
+        else { /* nobody may find it while there are holes in it */
+            PyObject_GC_UnTrack(r->holders);
+            failed = add_list(r, all, 0);
+        }
     }
     Py_DECREF(all);
     return failed;

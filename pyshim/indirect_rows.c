@@ -202,6 +202,7 @@ indirect_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     r.flags = says_readonly && !readonly ? PyBUF_FULL : PyBUF_FULL_RO;
     Buffer *b = NULL;
     if (rows_collect(&r, arg[0]) == 0) {
+        PyObject_GC_Track(r.holders); /* all of them are there */
         b = make_rows(&r, arg[1] == Py_None ? NULL : arg[1],
                       says_readonly ? readonly : r.readonly,
                       !says_indirect ? WHERE_NEEDED

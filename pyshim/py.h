@@ -16,6 +16,15 @@
 #define SLOT_MULTIPLE_INTERPRETERS 3
 #define PER_INTERPRETER_GIL_SUPPORTED ((void *)2)
 
+/* Headers of 3.12 and later return None without a reference, since it is immortal
+ * there; in 3.11, where the same file serves, it is not. Likewise True, False and
+ * NotImplemented, for which there are functions and Py_NewRef. */
+#undef Py_RETURN_NONE
+#define Py_RETURN_NONE return Py_NewRef(Py_None)
+#undef Py_RETURN_TRUE
+#undef Py_RETURN_FALSE
+#undef Py_RETURN_NOTIMPLEMENTED
+
 /* The exception that is set, put aside while other code runs. Its functions
  * are deprecated from 3.12 on; their successors are not in 3.11. */
 typedef struct {

@@ -14,7 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+import pybuf
 
 CAPI = Path(__file__).resolve().parents[1] / "capi"
 FLAGS = ("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread")
@@ -296,3 +299,12 @@ def capsule(address: int, name: bytes | None = b"pybuf_descriptor") -> Any:
     kept = None if name is None else _NAMES.setdefault(name, ctypes.create_string_buffer(name))
     end = ctypes.cast(library().end_capsule, ctypes.c_void_p)
     return _new_capsule(address, None if kept is None else ctypes.addressof(kept), end)
+
+
+def lent_now() -> int:
+    """Descriptors of lend() that have not come back."""
+    return pybuf.stats()["lent"]
+
+
+def doubles(n: int = 5) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.arange(float(n))

@@ -108,3 +108,28 @@ def settle(live: Callable[[], int], collect: Callable[[], object], expected: int
         gc.collect()
         collect()
     return found
+
+
+#: One round of all that a thread can do, with numbers of its own.
+ROUND = """
+    def one_round(n):
+        size = 50 + n % 50
+        x = np.full(size, float(n))
+        r = vecs.AddTo(np.empty(size), x, x)
+        keeper = vecs.NewKeeper(np.full(size, float(n)))
+        a = np.asarray(vecs.Float64s(size))
+        view = memoryview(vecs.Same(x))[3:]
+        a[:] = n
+        vecs.DoubleFloat64s(x)
+        assert vecs.SumFloat64s(x) == 2 * n * size
+        assert np.asarray(r).tolist() == [2 * n] * size
+        assert view.tolist() == [2 * n] * (size - 3)
+        assert keeper.Sum() == n * size
+        assert (a == n).all()
+        try:
+            vecs.SumFloat64s(np.zeros(3, "f4"))
+        except TypeError:
+            pass
+        else:
+            raise AssertionError
+"""

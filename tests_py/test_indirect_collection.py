@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import ctypes
 import gc
-import re
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -13,14 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from indirect_memories import says
 from pybuf.indirect import BufferCollection2D, IndirectMemory2D
 
 import pybuf
-
-
-def says(text: str) -> str:
-    """A pattern for the whole of an exception's text."""
-    return f"^{re.escape(text)}$"
 
 
 def test_it_is_an_indirect_memory():

@@ -121,6 +121,37 @@ def right_descriptors() -> None:
     assert_type(pybuf.stats()["lent"], int)
 
 
+def right_indirect() -> None:
+    parts = [bytearray(4), bytearray(4)]
+    assert_type(pybuf.indirect.rows(parts), pybuf.Buffer)
+    pybuf.indirect.rows([[parts[0]], (parts[1],)], readonly=False, indirect=True)
+    pybuf.indirect.rows(iter(parts), shape=(1, 2), readonly=None)
+    table = pybuf.indirect.zeros((2, 3), "d", levels=1, align=8)
+    pybuf.indirect.pointers(table.address, (2, 3), np.float64, owner=table).numpy(copy=False)
+    pybuf.copyto(table, pybuf.zeros((2, 3), "d"))
+
+
+def right_indirect_memories() -> None:
+    mem = pybuf.indirect.IndirectMemory2D.create_memory(2, 3, b"i", readonly=False)
+    assert_type(mem, pybuf.indirect.IndirectMemory2D)
+    assert_type(mem.shape, tuple[int, int])
+    assert_type(mem.get_format(), bytes)
+    assert_type(mem.row(0), pybuf.Buffer)
+    exporter: SupportsBuffer = mem
+    memoryview(exporter).release()
+    mem.copy_from(pybuf.zeros((2, 3), "i"))
+    mem.copy_to(pybuf.zeros((2, 3), "f"), cast=True)
+    mem.close()
+
+    class Mine(pybuf.indirect.BufferCollection2D):
+        pass
+
+    with Mine([b"ab", b"cd"], format="B") as mine:
+        assert_type(mine, Mine)
+    assert_type(Mine.view_from_rows(bytearray(3)), Mine)
+    assert_type(pybuf.indirect.BufferHolder(b"ab").buffer_is_set(), bool)
+
+
 def right_inspection() -> None:
     path = Path(os.devnull)
     with pybuf.trace(io.StringIO()), pybuf.trace(os.devnull), pybuf.trace(path), pybuf.trace(None):
@@ -152,6 +183,22 @@ def wrong_lend_by_position() -> None:
 
 def wrong_lent() -> None:
     pybuf.Lent()  # type: ignore[call-arg]
+
+
+def wrong_rows() -> None:
+    pybuf.indirect.rows([3])  # type: ignore[list-item]
+
+
+def wrong_table_of_nobody() -> None:
+    pybuf.indirect.pointers(4096, (2, 3))  # type: ignore[call-overload]
+
+
+def wrong_indirect_memory() -> None:
+    pybuf.indirect.IndirectMemory2D.create_memory("2", 3, "i")  # type: ignore[arg-type]
+
+
+def wrong_collection() -> None:
+    pybuf.indirect.BufferCollection2D([3])  # type: ignore[list-item]
 
 
 def wrong_trace() -> None:

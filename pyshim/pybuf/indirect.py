@@ -130,6 +130,14 @@ class IndirectMemory2D(IndirectBase):
     def _over(cls, buffer: Buffer, spelled: str | bytes, readonly: bool = False) -> Self:
         return _over(cls, buffer, spelled, readonly)
 
+    def reinterpret_data(self, new_format: str | bytes) -> None:
+        """Make the bytes of each row items of another format, as many as there is room for.
+
+        BufferError while a view lives, or if a row is no whole number of them. The
+        present format is always well.
+        """
+        self._reinterpret(new_format)
+
     def copy_from(self, obj: ReadableBuffer, cast: bool = False) -> None:
         """Copy all items of an exporter of this shape and format into this memory.
 

@@ -1,0 +1,29 @@
+"""Indirect memories for tests, and what exceptions say of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from pybuf.indirect import IndirectMemory2D
+
+#: What fits make().
+A = np.arange(6, dtype="i").reshape(2, 3)
+
+
+def says(text: str) -> str:
+    """A pattern for the whole of an exception's text."""
+    return f"^{re.escape(text)}$"
+
+
+def make(rows: Any = 2, cols: Any = 3, spelled: Any = "i", **kwargs: Any) -> IndirectMemory2D:
+    return IndirectMemory2D.create_memory(rows, cols, spelled, **kwargs)
+
+
+def uneven(n: int = 3, width: int = 4) -> list[np.ndarray[Any, Any]]:
+    """Rows that lie at no even distances: i, 10 + i, 20 + i..."""
+    block = np.zeros((n * n, width))
+    for i in range(n):
+        block[i * (i + 1) // 2] = np.arange(width) + 10 * i
+    return [block[i * (i + 1) // 2] for i in range(n)]
