@@ -9,6 +9,7 @@ import ctypes
 import gc
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cython_build
@@ -360,7 +361,7 @@ def test_arrays_of_cython_are_rows_which_are_unravelled(cy):
 
 
 def test_rows_of_cython_are_freed_once_when_the_last_view_is_gone(cy, freed):
-    for collect in (BufferCollection2D, pybuf.indirect.rows):
+    for collect in (BufferCollection2D, partial(pybuf.indirect.rows, indirect=True)):
         before = freed()
         kept = cy.Kept(collect([cy.array_of_malloc(5, 10 * i) for i in range(4)]))
         gc.collect()
