@@ -25,7 +25,7 @@ def test_it_is_an_indirect_memory():
     assert memoryview(mem)[1, 1] == ord("d")
 
 
-@pytest.mark.parametrize("of", [list, tuple, iter, dict.fromkeys], ids=str)
+@pytest.mark.parametrize("of", [list, tuple, iter, dict.fromkeys], ids=lambda f: f.__name__)
 def test_rows_come_from_any_iterable(of: Callable[[Any], Any]):
     assert memoryview(BufferCollection2D(of([b"ab", b"cd"]))).tolist() == [[97, 98], [99, 100]]
 
