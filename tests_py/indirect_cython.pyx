@@ -97,6 +97,11 @@ def scale_doubles(double[::view.indirect, :] rows, double factor):
                 rows[i, j] *= factor
 
 
+def columns_from(double[::view.indirect, :] rows, Py_ssize_t first):
+    """A slice, which is a layout of its own."""
+    return rows[:, first:]
+
+
 def scale_cube(double[::view.indirect, ::view.indirect, :] cube, double factor):
     """A T***: two levels of pointers. Cython takes no ::1 behind more than one."""
     cdef Py_ssize_t i, j, k

@@ -158,6 +158,16 @@ def test_rows_with_gaps_are_followed(cy):
         assert [row.tolist() for row in cut] == expected
 
 
+@pytest.mark.parametrize("step", [1, 2, -1, -2])
+def test_columns_are_cut_off_rows_of_any_direction(cy, step):
+    """Which adds to the suboffset: it may not become negative."""
+    lines = [np.arange(8.0) + 10 * i for i in range(3)]
+    made = pybuf.indirect.rows([line[::step] for line in lines], indirect=True)
+    for first in range(len(lines[0][::step]) + 1):
+        piece = cy.columns_from(made, first)
+        assert memoryview(piece).tolist() == [line[::step][first:].tolist() for line in lines]
+
+
 def cube_of_rows() -> pybuf.Buffer:
     planes = np.arange(24.0).reshape(2, 3, 4)
     return pybuf.indirect.rows([[row.copy() for row in plane] for plane in planes], indirect=True)
