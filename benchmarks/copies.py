@@ -1,11 +1,8 @@
 """Time pybuf.copy() beside memcpy and NumPy: python benchmarks/copies.py.
 
 All three make new memory, whose pages are the system's to give: that is part
-of the job. Machines change
-their speed while they run, so times are compared within a round only. A ratio
-is the median over the rounds of (pybuf / other), with the quartiles behind
-it; below 1 is faster than the other. memcpy copies as many bytes in the order
-in which they lie.
+of the job. memcpy copies as many bytes in the order in which they lie. How to
+read the figures, rounds.py says.
 """
 
 from __future__ import annotations
@@ -14,18 +11,13 @@ import argparse
 import ctypes
 import math
 import platform
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from rounds import ratios, shown
 
 import pybuf
-
-ROUND = 0.02  # seconds that one way takes in one round, at least
-
-Job = Callable[[], object]
 
 
 def by_pointers(array: np.ndarray[Any, Any]) -> pybuf.Buffer:
@@ -71,30 +63,6 @@ def memcpy(flat: np.ndarray[Any, Any]) -> pybuf.Buffer:
     to = pybuf.empty(flat.size)
     ctypes.memmove(to.address, flat.ctypes.data, flat.size)
     return to
-
-
-def once(job: Job, repeat: int) -> float:
-    began = time.perf_counter()
-    for _ in range(repeat):
-        job()
-    return time.perf_counter() - began
-
-
-def ratios(job: Job, others: list[Job], rounds: int) -> tuple[float, list[list[float]]]:
-    """The time of the job, and its ratio to each other job in each round."""
-    repeat = max(1, int(ROUND / max(once(job, 1), 1e-7)))
-    own, found = [], [[] for _ in others]
-    for _ in range(rounds):
-        mine = once(job, repeat)
-        own.append(mine / repeat)
-        for ratio, other in zip(found, others, strict=True):
-            ratio.append(mine / once(other, repeat))
-    return statistics.median(own), found
-
-
-def shown(values: list[float]) -> str:
-    low, middle, high = statistics.quantiles(values, n=4)
-    return f"{middle:6.2f} ({low:5.2f} - {high:5.2f})"
 
 
 def main() -> None:

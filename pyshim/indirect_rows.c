@@ -7,6 +7,30 @@
 
 /* ---- the result -------------------------------------------------------------------------- */
 
+/* How far below its item 0 a leaf that goes backwards has memory: items, or its
+ * first table. Pointers lead there and the suboffset back: a consumer that cuts
+ * rows adds to the suboffset, and one below 0 would read no pointer any more. */
+static Py_ssize_t
+backwards(const Rows *r)
+{
+    const Layout *leaf = &r->leaf;
+    Py_ssize_t back = 0;
+    for (int i = 0; i < leaf->ndim; i++) {
+        if (leaf->shape[i] == 0) {
+            return 0;
+        }
+    }
+    for (int i = 0; i < leaf->ndim; i++) {
+        if (leaf->strides[i] < 0) {
+            back -= (leaf->shape[i] - 1) * leaf->strides[i];
+        }
+        if (rows_suboffset(leaf, i) >= 0) {
+            break;
+        }
+    }
+    return back;
+}
+
 /* The axes of the table, and behind them those of the leaves. shape: of the table,
  * if the caller gave one. */
 static int
@@ -56,7 +80,11 @@ compose(const Rows *r, PyObject *shape, Layout *l)
         l->suboffsets[outer + i] = rows_suboffset(leaf, i);
     }
     l->indirect = true;
-    return layout_judge(l, r->element->itemsize, true, 'C');
+    if (layout_judge(l, r->element->itemsize, true, 'C') < 0) {
+        return -1;
+    }
+    l->suboffsets[outer - 1] = backwards(r); /* which now is no overflow */
+    return 0;
 }
 
 /* The tables, linked; *leaves is where the pointers to all leaves lie. */
@@ -76,10 +104,12 @@ make_tables(const Rows *r, const Layout *l, bool flat, Memory *mem,
     if (tables_new(mem, all) < 0) {
         return -1;
     }
+    Py_ssize_t back = l->suboffsets[l->ndim - r->leaf.ndim - 1];
     *leaves = flat ? (char **)mem->data : tables_link(mem->data, l, r->depth);
     for (Py_ssize_t i = 0; i < r->total; i++) {
         const Holder *h = (Holder *)PyTuple_GetItem(r->holders, i);
-        (*leaves)[i] = h->view.buf == NULL ? memory_nowhere() : h->view.buf;
+        (*leaves)[i] = h->view.buf == NULL ? memory_nowhere()
+                                           : (char *)h->view.buf - back;
     }
     return 0;
 }

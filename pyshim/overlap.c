@@ -2,8 +2,9 @@
  *
  * Rows may lie between those of the other side, and behind pointers they lie
  * anywhere: where the bounds of all meet, row is compared with row. A row is not
- * looked into: those that share their bounds, and no byte, count as
- * overlapping. */
+ * looked into for items of the other side: those that share their bounds, and no
+ * byte, count as overlapping, which costs a copy. For tables it is, as they would
+ * be refused: a column is one row, and its table may well lie between its items. */
 #include "tables.h"
 
 #include <stdlib.h>
@@ -22,6 +23,7 @@ typedef struct {
     Span *each; /* malloc'd, or NULL while only the bounds are wanted */
     size_t n, room;
     size_t most; /* of each */
+    Py_ssize_t gap; /* behind an item, from which on it is a row by itself */
     bool failed; /* no memory for them */
     bool many;   /* there are more */
 } Spans;
@@ -95,7 +97,7 @@ note_rows(Spans *s, const Extent *axes, int n, uintptr_t low, Py_ssize_t row)
     while (k < n && axes[k].step == row) { /* without gaps */
         row *= axes[k++].n;
     }
-    if (k == 0 && n > 0) {
+    if (k == 0 && n > 0 && axes[0].step - row < s->gap) {
         row += (axes[0].n - 1) * axes[0].step;
         k = 1;
     }
@@ -189,9 +191,11 @@ by_low(const void *a, const void *b)
 /* Those of one kind on one side, one behind the other. As collect(). */
 static int
 collect_sorted(Spans *s, const CopySide *side, Py_ssize_t itemsize, bool items,
-               size_t most)
+               Spans limits)
 {
-    *s = (Spans){.each = malloc(64 * sizeof(Span)), .room = 64, .most = most};
+    *s = limits;
+    s->each = malloc(64 * sizeof(Span));
+    s->room = 64;
     if (s->each == NULL) {
         s->failed = true;
         return 1;
@@ -231,18 +235,14 @@ any_meet(const Spans *a, const Spans *b)
     return false;
 }
 
-/* Whether the items of dst meet the items, or the tables, of the other side.
- * Returns 1, 0 or -1. Of many items it is not found out: then they are taken to
- * meet, which is slower and no mistake. Tables are to be known. */
 static int
-pieces_meet(const CopySide *dst, const CopySide *other, Py_ssize_t itemsize,
-            bool items)
+meet(const CopySide *dst, const CopySide *other, Py_ssize_t itemsize, bool items,
+     Spans limits)
 {
     Spans mine, theirs = {.each = NULL};
-    size_t most = items ? MANY : SIZE_MAX;
-    int found = collect_sorted(&mine, dst, itemsize, true, most);
+    int found = collect_sorted(&mine, dst, itemsize, true, limits);
     if (found == 0) {
-        found = collect_sorted(&theirs, other, itemsize, items, most);
+        found = collect_sorted(&theirs, other, itemsize, items, limits);
     }
     int answer = found == 0                      ? any_meet(&mine, &theirs)
                  : found == 1 && !mine.failed && !theirs.failed ? 1
@@ -252,6 +252,23 @@ pieces_meet(const CopySide *dst, const CopySide *other, Py_ssize_t itemsize,
     }
     free(mine.each);
     free(theirs.each);
+    return answer;
+}
+
+/* Whether the items of dst meet the items, or the tables, of the other side.
+ * Returns 1, 0 or -1. Of many items it is not found out: then they are taken to
+ * meet, which is slower and no mistake. Tables are to be known, and seldom lie
+ * within a row: rows are looked into only then. */
+static int
+pieces_meet(const CopySide *dst, const CopySide *other, Py_ssize_t itemsize,
+            bool items)
+{
+    Spans limits = {.most = items ? MANY : SIZE_MAX, .gap = PY_SSIZE_T_MAX};
+    int answer = meet(dst, other, itemsize, items, limits);
+    if (answer == 1 && !items) {
+        limits.gap = sizeof(char *);
+        answer = meet(dst, other, itemsize, items, limits);
+    }
     return answer;
 }
 

@@ -112,6 +112,25 @@ def test_a_table_between_the_rows_of_dst_is_no_harm():
     assert grid[3].tolist() == [3, 4, 5]
 
 
+@pytest.mark.parametrize("place", [1, 2, 37])
+def test_a_table_between_rows_of_one_item_is_no_harm(place: int):
+    """Such rows are always evenly spaced, as the items of a column are."""
+    grid = np.zeros((40, 2), "u8")
+    for order in ([0, 39], [39, 0]):
+        rows = by_pointers(grid[:, :1], order, grid[place])
+        pybuf.copyto(rows, np.array([[5], [6]], "u8"))
+        assert grid[order, 0].tolist() == [5, 6]
+        assert rows.tolist() == [[5], [6]]
+
+
+def test_a_table_among_the_items_of_a_column_is_refused():
+    grid = np.zeros((40, 1), "u8")
+    rows = by_pointers(grid, [0, 39], grid[20:22, 0])
+    with pytest.raises(ValueError, match="where a table of pointers is"):
+        pybuf.copyto(grid[::20], rows)
+    pybuf.copyto(grid[1:40:38], rows)
+
+
 def test_an_own_table_as_a_row_of_dst_is_refused():
     table = np.zeros(2, "u8")
     row = np.zeros(2, "u8")

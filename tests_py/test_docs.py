@@ -134,6 +134,13 @@ def test_the_benchmark_of_copies_runs(tmp_path: Path) -> None:
     assert re.search(r"^row pointers to F order +\d+\.\d us +\d+\.\d\d ", table, re.MULTILINE)
 
 
+def test_the_benchmark_of_indirect_memory_runs(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "indirect.py")]
+    table = run(*command, "--rounds=2", "--sides", "20", "--arrays=3", cwd=tmp_path)
+    for job in ("copy_from F order, malloc", "rows\\(\\)"):
+        assert re.search(rf"^{job} +\d+\.\d us +\d+\.\d\d ", table, re.MULTILINE), table
+
+
 def test_the_benchmark_of_gopy_runs(gopy_site: Callable[[str], Path], tmp_path: Path) -> None:
     gopy_site("gopy_vecs")  # skips without what builds it
     command = [sys.executable, str(ROOT / "benchmarks" / "gopy.py")]

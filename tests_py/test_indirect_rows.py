@@ -148,7 +148,7 @@ def test_cpythons_own_indirect_arrays_are_leaves():
         )
         for i in (0, 10, 20)
     ]
-    b = rows(parts)
+    b = rows(parts, indirect=True)
     assert b.suboffsets == (0, *parts[0].suboffsets)
     assert b.tolist() == [part.tolist() for part in parts]
     again = _testbuffer.ndarray(b, getbuf=_testbuffer.PyBUF_FULL_RO)
