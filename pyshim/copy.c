@@ -70,8 +70,8 @@ copy_layout(State *st, Element *e, const char *from, const Layout *src,
 
 /* The layout of a view, of which an exporter may have left out what follows
  * from the rest. */
-static int
-read_layout(Layout *l, const Py_buffer *view, Py_ssize_t itemsize)
+int
+layout_of_exporter(Layout *l, const Py_buffer *view, Py_ssize_t itemsize)
 {
     if (layout_of_view(l, view) < 0 ||
         layout_contiguous(l, itemsize, 'C') < 0) {
@@ -101,7 +101,7 @@ read_exporter(State *st, PyObject *obj, const Py_buffer *view, Layout *l)
 {
     const char *format = view->format == NULL ? "B" : view->format;
     Element *e = element_of_exporter(st, obj, format, view->itemsize);
-    if (e != NULL && (read_layout(l, view, e->itemsize) < 0 ||
+    if (e != NULL && (layout_of_exporter(l, view, e->itemsize) < 0 ||
                       layout_element(l, &e, true) < 0)) {
         Py_CLEAR(e);
     }

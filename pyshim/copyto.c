@@ -32,7 +32,6 @@ end_open(State *st, End *end, PyObject *obj, int flags, const char *what)
     }
     side->what = what;
     side->data = end->held.view.buf;
-    side->tables = NULL;
     return 0;
 }
 
@@ -127,6 +126,7 @@ copy_through(const CopySide *dst, const CopySide *src, Py_ssize_t itemsize)
 static void
 collapse(CopySide *side, Py_ssize_t itemsize)
 {
+    side->tables = NULL;
     if (side->layout.indirect) {
         side->given = side->layout;
         side->tables = side->data;
@@ -150,10 +150,13 @@ is_same(const CopySide *dst, const CopySide *src)
     return true;
 }
 
-static int
-copy_between(CopySide *dst, CopySide *src, Py_ssize_t itemsize)
+int
+copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize)
 {
     Overlap overlap;
+    if (dst->layout.nbytes == 0) {
+        return 0;
+    }
     collapse(dst, itemsize);
     collapse(src, itemsize);
     if (copy_overlap(dst, src, itemsize, &overlap) < 0) {
@@ -196,8 +199,8 @@ pybuf_copyto(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     int failed = end_open(st, &src, arg[1], PyBUF_FULL_RO, "src");
     if (failed == 0) {
         failed = judge(&dst, &src, cast);
-        if (failed == 0 && dst.side.layout.nbytes > 0) {
-            failed = copy_between(&dst.side, &src.side, dst.element->itemsize);
+        if (failed == 0) {
+            failed = copy_sides(&dst.side, &src.side, dst.element->itemsize);
         }
         end_close(&src);
     }

@@ -341,8 +341,13 @@ memory2d_repr(PyObject *self)
 /* ---- the type ------------------------------------------------------------------------------------ */
 
 static PyMethodDef memory2d_methods[] = {
-    {"_admit", POSITIONAL(memory2d_admit),
-     "Whether items may be copied between this memory and another."},
+    {"copy_from", FAST(memory2d_copy_from),
+     "copy_from($self, /, obj, cast=False)\n--\n\n"
+     "Copies all items of an exporter of this shape and format into this\n"
+     "memory; with cast, of any format with items of this size."},
+    {"copy_to", FAST(memory2d_copy_to),
+     "copy_to($self, /, obj, cast=False)\n--\n\n"
+     "Copies all items into an exporter, likewise."},
     {"_make_read_only", memory2d_make_read_only, METH_NOARGS,
      "Refuses writers from now on."},
     {"get_format", memory2d_get_format, METH_NOARGS,

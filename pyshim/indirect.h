@@ -158,10 +158,13 @@ memory2d_buffer(PyObject *self)
 extern PyType_Spec indirect_spec;
 PyObject *indirect_over(PyObject *module, PyObject *const *args,
                         Py_ssize_t nargs);
-/* indirect_copy.c: (obj, cast, from_self): whether items may be copied between
- * this memory and obj, in the direction that is said. */
-PyObject *memory2d_admit(PyObject *self, PyObject *const *args,
-                         Py_ssize_t nargs);
+
+/* ---- indirect_copy.c -------------------------------------------------------------- */
+
+PyObject *memory2d_copy_from(PyObject *self, PyObject *const *args,
+                             Py_ssize_t nargs, PyObject *kwnames);
+PyObject *memory2d_copy_to(PyObject *self, PyObject *const *args,
+                           Py_ssize_t nargs, PyObject *kwnames);
 
 /* The functions of the module pybuf.indirect. */
 extern PyMethodDef indirect_functions[];

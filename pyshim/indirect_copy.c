@@ -1,31 +1,31 @@
-/* indirect_copy.c: whether IndirectMemory2D may be copied from and to. The copy is
- * copyto()'s; texts and order of the checks are indirect_buffer's. */
+/* indirect_copy.c: copies between IndirectMemory2D and other exporters. Texts and
+ * order of the checks are those of the package indirect_buffer. */
 #include "indirect.h"
 
 #include <string.h>
 
-/* What a copy from `from` to `to` takes for granted. */
+/* What a copy from one to the other takes for granted. */
 typedef struct {
-    int ndim;
-    const Py_ssize_t *shape;
+    const Layout *layout;
     Py_ssize_t itemsize;
     const char *format;
-} Side;
+} Items;
 
 static int
-fits(const Side *to, const Side *from, bool cast)
+fit(const Items *to, const Items *from, bool cast)
 {
-    const Side *sides[] = {to, from};
+    const Items *both[] = {to, from};
     const char *reason = NULL;
     for (int i = 0; i < 2; i++) {
-        if (sides[i]->ndim != 2) {
+        if (both[i]->layout->ndim != 2) {
             PyErr_Format(PyExc_BufferError,
                          "wrong number of dimensions: expected 2, received %d",
-                         sides[i]->ndim);
+                         both[i]->layout->ndim);
             return -1;
         }
     }
-    if (to->shape[0] != from->shape[0] || to->shape[1] != from->shape[1]) {
+    const Py_ssize_t *mine = to->layout->shape, *other = from->layout->shape;
+    if (mine[0] != other[0] || mine[1] != other[1]) {
         reason = "different shapes";
     }
     else if (!cast && strcmp(to->format, from->format) != 0) {
@@ -42,58 +42,114 @@ fits(const Side *to, const Side *from, bool cast)
 }
 
 static int
-fits_view(PyObject *self, const Py_buffer *view, bool cast, bool from_self)
+refuse_readonly(void)
 {
-    const Buffer *b = memory2d_buffer(self);
-    Layout theirs;
-    if (from_self && view->readonly) {
-        PyErr_SetString(PyExc_BufferError, "copying to readonly buffer");
-        return -1;
-    }
-    if (layout_of_view(&theirs, view) < 0) {
-        return -1;
-    }
-    Side ours = {b->ndim, b->shape, b->element->itemsize,
-                 PyBytes_AsString(((Memory2D *)self)->format)};
-    Side other = {theirs.ndim, theirs.shape, view->itemsize,
-                  view->format == NULL ? "B" : view->format};
-    return from_self ? fits(&other, &ours, cast) : fits(&ours, &other, cast);
+    PyErr_SetString(PyExc_BufferError, "copying to readonly buffer");
+    return -1;
 }
 
-/* _admit(obj, cast, from_self): whether items may be copied between this memory
- * and obj, in the direction that is said. */
-PyObject *
-memory2d_admit(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+/* A view to write to. An exporter that has none, but one to read, is read-only. */
+static int
+open_writable(State *st, OwnView *own, PyObject *obj)
 {
-    Buffer *b = memory2d_buffer(self);
-    bool cast = false, from_self = false;
-    OwnView held;
-    if (nargs != 3) {
-        PyErr_SetString(PyExc_TypeError,
-                        "_admit() takes an exporter and two flags");
-        return NULL;
+    if (own_view_open(st, own, obj, PyBUF_FULL) == 0) {
+        return 0;
     }
-    if (args_bool(args[1], &cast) < 0 || args_bool(args[2], &from_self) < 0 ||
-        buffer_open(b) < 0) {
+    Pending why = pending_save();
+    if (own_view_open(st, own, obj, PyBUF_FULL_RO) < 0) {
+        pending_restore(why); /* its first answer */
+        return -1;
+    }
+    bool readonly = own->view.readonly;
+    own_view_close(own);
+    if (!readonly) {
+        pending_restore(why);
+        return -1;
+    }
+    pending_drop(why);
+    return refuse_readonly();
+}
+
+static int
+copy_items_2d(Memory2D *m, const Py_buffer *view, bool cast, bool from_self)
+{
+    Buffer *b = m->buffer;
+    CopySide mine = {.what = from_self ? "src" : "dst", .data = b->mem.data};
+    CopySide theirs = {.what = from_self ? "dst" : "src", .data = view->buf};
+    buffer_get_layout(b, &mine.layout);
+    if (layout_of_view(&theirs.layout, view) < 0) {
+        return -1;
+    }
+    Items ours = {&mine.layout, b->element->itemsize, PyBytes_AsString(m->format)};
+    Items others = {&theirs.layout, view->itemsize, view_format(view)};
+    CopySide *to = from_self ? &theirs : &mine, *from = from_self ? &mine : &theirs;
+    if (fit(from_self ? &others : &ours, from_self ? &ours : &others, cast) < 0 ||
+        layout_of_exporter(&theirs.layout, view, view->itemsize) < 0) {
+        return -1;
+    }
+    return copy_sides(to, from, view->itemsize);
+}
+
+static PyObject *
+copy_2d(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+        PyObject *kwnames, bool from_self)
+{
+    static const Signature to = {.function = "copy_to",
+                                 .names = {"obj", "cast", NULL},
+                                 .positional = 2,
+                                 .required = 1,
+                                 .cache = SIG_COPY_2D};
+    static const Signature from = {.function = "copy_from",
+                                   .names = {"obj", "cast", NULL},
+                                   .positional = 2,
+                                   .required = 1,
+                                   .cache = SIG_COPY_2D};
+    Memory2D *m = (Memory2D *)self;
+    Buffer *b = m->buffer;
+    State *st = state_of(OBJECT(b));
+    PyObject *arg[2];
+    bool cast = false;
+    OwnView own;
+    if (args_bind(st, from_self ? &to : &from, args, nargs, kwnames, arg) < 0 ||
+        args_bool(arg[1], &cast) < 0 || buffer_open(b) < 0) {
         return NULL;
     }
     if (!from_self && b->readonly) {
-        PyErr_SetString(PyExc_BufferError, "copying to readonly buffer");
+        refuse_readonly();
         return NULL;
     }
-    if (!PyObject_CheckBuffer(args[0])) {
-        refuse(PyExc_TypeError, args[0],
+    if (!PyObject_CheckBuffer(arg[0])) {
+        refuse(PyExc_TypeError, arg[0],
                "%s(): {} has no buffer protocol; give an array, a Buffer or "
                "another exporter",
                from_self ? "copy_to" : "copy_from");
         return NULL;
     }
-    if (own_view_open(state_of(OBJECT(b)), &held, args[0], PyBUF_FULL_RO) < 0) {
-        return NULL;
+    /* Locked from here on: an exporter may run what it likes. */
+    buffer_lend(b);
+    int failed = from_self ? open_writable(st, &own, arg[0])
+                           : own_view_open(st, &own, arg[0], PyBUF_FULL_RO);
+    if (!failed) {
+        failed = copy_items_2d(m, &own.view, cast, from_self);
+        Aside aside = aside_put();
+        own_view_close(&own);
+        aside_return(aside);
     }
-    int failed = fits_view(self, &held.view, cast, from_self);
-    Aside aside = aside_put();
-    own_view_close(&held);
-    aside_return(aside);
+    buffer_unlend(b);
+    buffer_unlend_pointer(b);
     return failed ? NULL : Py_NewRef(Py_None);
+}
+
+PyObject *
+memory2d_copy_from(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                   PyObject *kwnames)
+{
+    return copy_2d(self, args, nargs, kwnames, false);
+}
+
+PyObject *
+memory2d_copy_to(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                 PyObject *kwnames)
+{
+    return copy_2d(self, args, nargs, kwnames, true);
 }

@@ -85,6 +85,7 @@ enum {
     SIG_ZEROS,
     SIG_COPY,
     SIG_COPYTO,
+    SIG_COPY_2D,
     SIG_WRAP,
     SIG_LEND,
     SIG_CLOSE,
@@ -709,6 +710,8 @@ Buffer *copy_of(State *st, PyObject *src, char order, Wish wish);
  * whether it is indirect, and nbytes. */
 Element *read_exporter(State *st, PyObject *obj, const Py_buffer *view,
                        Layout *l);
+/* The layout alone, for items of so many bytes, whatever they are. */
+int layout_of_exporter(Layout *l, const Py_buffer *view, Py_ssize_t itemsize);
 /* The items of a Buffer that need not be open, in `order`, at `to`. */
 int copy_out(Buffer *b, char order, char *to);
 /* As transfer_items(), of memories that the caller holds. Other threads run
@@ -730,6 +733,12 @@ int own_view_open(State *st, OwnView *own, PyObject *obj, int flags);
 void own_view_close(OwnView *own);
 
 /* ---- copyto.c -------------------------------------------------------------- */
+
+/* All items of src to dst, of one shape and item size; both are held, and may
+ * overlap. Of the sides data and layout are given, the rest is this function's.
+ * ValueError, before anything is written, for NULL in a table and for a table
+ * that would be written over. */
+int copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize);
 
 PyObject *pybuf_copyto(PyObject *module, PyObject *const *args,
                        Py_ssize_t nargs, PyObject *kwnames);

@@ -17,7 +17,6 @@ from ._core import (
     _lines,
     _over,
     _pointer_array,
-    copyto,
 )
 from ._core import _indirect_pointers as pointers
 from ._core import _indirect_rows as rows
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Self, SupportsIndex
 
-    from _typeshed import ReadableBuffer, WriteableBuffer
+    from _typeshed import ReadableBuffer
 
     from ._core import _Address
 
@@ -137,19 +136,6 @@ class IndirectMemory2D(IndirectBase):
         present format is always well.
         """
         self._reinterpret(new_format)
-
-    def copy_from(self, obj: ReadableBuffer, cast: bool = False) -> None:
-        """Copy all items of an exporter of this shape and format into this memory.
-
-        With cast, of any format with items of this size.
-        """
-        self._admit(obj, cast, False)
-        copyto(self, obj, cast=True)
-
-    def copy_to(self, obj: WriteableBuffer, cast: bool = False) -> None:
-        """Copy all items into an exporter, likewise."""
-        self._admit(obj, cast, True)
-        copyto(obj, self, cast=True)
 
 
 class BufferCollection2D(IndirectMemory2D):
