@@ -166,7 +166,9 @@ PyObject *memory2d_copy_from(PyObject *self, PyObject *const *args,
 PyObject *memory2d_copy_to(PyObject *self, PyObject *const *args,
                            Py_ssize_t nargs, PyObject *kwnames);
 
-/* The functions of the module pybuf.indirect. */
+/* ---- functions.c ------------------------------------------------------------------ */
+
+/* Those of the module pybuf.indirect. */
 extern PyMethodDef indirect_functions[];
 
 #endif

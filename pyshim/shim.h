@@ -597,7 +597,7 @@ PyObject *buffer_row(PyObject *self, PyObject *index);
 
 /* ---- memory.c: where memory comes from, and goes ------------------------ */
 
-/* OwnView by the caller. */
+/* Held by the caller. */
 Ledger *ledger_new(State *st);
 /* One holder less. */
 void ledger_drop(Ledger *ledger);
@@ -720,6 +720,8 @@ int copy_items(char *to, const Layout *dst, const char *from,
                const Layout *src, Py_ssize_t itemsize);
 /* A copy of an open Buffer in memory of C's, writable and without gaps. */
 Buffer *copy_plain(State *st, Buffer *b);
+/* __copy__ and __deepcopy__: items are no objects, so the two are one. */
+PyObject *buffer_copy(PyObject *self, PyObject *memo);
 
 /* A view that is ours: held for a copy, which nobody sees. */
 typedef struct {
@@ -731,19 +733,6 @@ typedef struct {
 
 int own_view_open(State *st, OwnView *own, PyObject *obj, int flags);
 void own_view_close(OwnView *own);
-
-/* ---- copyto.c -------------------------------------------------------------- */
-
-/* All items of src to dst, of one shape and item size; both are held, and may
- * overlap. Of the sides data and layout are given, the rest is this function's.
- * ValueError, before anything is written, for NULL in a table and for a table
- * that would be written over. */
-int copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize);
-
-PyObject *pybuf_copyto(PyObject *module, PyObject *const *args,
-                       Py_ssize_t nargs, PyObject *kwnames);
-/* __copy__ and __deepcopy__: items are no objects, so the two are one. */
-PyObject *buffer_copy(PyObject *self, PyObject *memo);
 
 /* What a caller says of memory that somebody else made: places of arguments,
  * which are read where args_bind() put them, from `owner` on. NULL is left
@@ -772,6 +761,17 @@ typedef struct {
  * still the caller's. */
 Buffer *wrap_buffer(State *st, const Wrapping *w, Element *e, const Layout *l,
                     void *start);
+
+/* ---- copyto.c -------------------------------------------------------------- */
+
+/* All items of src to dst, of one shape and item size; both are held, and may
+ * overlap. Of the sides data and layout are given, the rest is this function's.
+ * ValueError, before anything is written, for NULL in a table and for a table
+ * that would be written over. */
+int copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize);
+
+PyObject *pybuf_copyto(PyObject *module, PyObject *const *args,
+                       Py_ssize_t nargs, PyObject *kwnames);
 
 /* ---- adopt.c: a descriptor becomes a Buffer ------------------------------- */
 
