@@ -124,8 +124,7 @@ get_itemsize(PyObject *self, void *Py_UNUSED(unused))
 static PyObject *
 get_format(PyObject *self, void *Py_UNUSED(unused))
 {
-    const char *format = view_of(self)->format;
-    return PyUnicode_FromString(format == NULL ? "B" : format);
+    return PyUnicode_FromString(view_format(view_of(self)));
 }
 
 static PyObject *

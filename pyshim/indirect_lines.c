@@ -187,7 +187,7 @@ make_ctypes(State *st, Holder *h, Element *e, Py_ssize_t rows,
 {
     Layout l;
     if (tables_layout_2d(&l, rows, columns, e->itemsize) < 0 ||
-        tables_check(h->view.buf, &l, "from_ctype_ptr()") < 0) {
+        tables_check(h->view.buf, &l, "from_ctype_ptr") < 0) {
         return NULL;
     }
     Memory mem = {

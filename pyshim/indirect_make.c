@@ -170,8 +170,7 @@ indirect_pointers(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     Layout l;
     Element *e;
     int levels;
-    Wrapping w = {.function = "pointers", .arg = arg + P_HOW,
-                  .tables = "pointers()"};
+    Wrapping w = {.function = sig.function, .arg = arg + P_HOW, .tables = true};
     if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
         address_of(st, arg[P_ADDRESS], "address", &start, &form) < 0 ||
         address_block(st, arg[P_ADDRESS], form, &w.known) < 0 ||

@@ -355,9 +355,9 @@ int transfer_large(char *to, const Layout *dst, const char *from,
 
 /* ---- tables.c: the tables of pointers that indirect layouts read ----------- */
 
-/* ValueError if one of the pointers is NULL; `what` names the memory, or the
- * function, in front of the sentence. Of l nbytes is read too. */
-int tables_check(const char *data, const Layout *l, const char *what);
+/* ValueError, of `function`, if one of the pointers is NULL. Of l nbytes is read
+ * too. */
+int tables_check(const char *data, const Layout *l, const char *function);
 /* Where all pointers lie at even distances: makes the layout a strided one from
  * *data on and returns true. Its flags are not worked out. Else it changes
  * nothing and returns false; so it does for a NULL. */
@@ -367,8 +367,9 @@ bool tables_collapse(char **data, Layout *l, Py_ssize_t itemsize);
 
 /* One side of a copy. */
 typedef struct {
-    const char *what; /* names it in errors */
-    char *data;       /* as the items are found: */
+    const char *function; /* whose errors they are, */
+    const char *what;     /* and how those name this side */
+    char *data;           /* as the items are found: */
     Layout layout;
     char *tables; /* where the tables begin that lead to them, */
     Layout given; /* and how they are laid out; NULL: there are none */
@@ -712,14 +713,16 @@ Element *read_exporter(State *st, PyObject *obj, const Py_buffer *view,
                        Layout *l);
 /* The layout alone, for items of so many bytes, whatever they are. */
 int layout_of_exporter(Layout *l, const Py_buffer *view, Py_ssize_t itemsize);
-/* The items of a Buffer that need not be open, in `order`, at `to`. */
-int copy_out(Buffer *b, char order, char *to);
+/* The items of a Buffer that need not be open, in `order`, at `to`. Errors are
+ * those of `function`. */
+int copy_out(Buffer *b, char order, char *to, const char *function);
 /* As transfer_items(), of memories that the caller holds. Other threads run
  * while much is copied, and what signals raise ends it. */
 int copy_items(char *to, const Layout *dst, const char *from,
                const Layout *src, Py_ssize_t itemsize);
-/* A copy of an open Buffer in memory of C's, writable and without gaps. */
-Buffer *copy_plain(State *st, Buffer *b);
+/* A copy of an open Buffer in memory of C's, writable and without gaps, for
+ * `function`. */
+Buffer *copy_plain(State *st, Buffer *b, const char *function);
 /* __copy__ and __deepcopy__: items are no objects, so the two are one. */
 PyObject *buffer_copy(PyObject *self, PyObject *memo);
 
@@ -753,8 +756,7 @@ typedef struct {
     PyObject *const *arg;  /* WRAP_ARGS of them, borrowed */
     Py_ssize_t known;      /* bytes that are there; -1: nobody says */
     bool readonly;
-    const char *tables; /* static: names what reads the pointers of the layout, so
-                         * that none may be NULL; or NULL: they are trusted */
+    bool tables; /* no pointer of the layout may be NULL; else they are trusted */
 } Wrapping;
 
 /* A Buffer over the memory of a layout at `start`. If it fails the memory is

@@ -156,21 +156,23 @@ write_index(const Py_ssize_t *index, int n, char *out, size_t size)
 }
 
 int
-tables_refuse_null(const Tables *t, int level, const char *what)
+tables_refuse_null(const Tables *t, int level, const char *function,
+                   const char *what)
 {
     char index[256];
     write_index(t->index, t->stretches[level].end, index, sizeof index);
     PyErr_Format(PyExc_ValueError,
-                 "%s: row %s is NULL; each pointer of an indirect layout has "
-                 "to lead to %s",
-                 what, index,
+                 "%s(): row %s%s%s is NULL; each pointer of an indirect layout "
+                 "has to lead to %s",
+                 function, index, what == NULL ? "" : " of ",
+                 what == NULL ? "" : what,
                  t->stretches[level + 1].last ? "items"
                                               : "a table of pointers");
     return -1;
 }
 
 int
-tables_check(const char *data, const Layout *l, const char *what)
+tables_check(const char *data, const Layout *l, const char *function)
 {
     if (!l->indirect || l->nbytes == 0) {
         return 0;
@@ -179,7 +181,7 @@ tables_check(const char *data, const Layout *l, const char *what)
     int level;
     tables_of(&t, l, 1);
     if (tables_walk(&t, (char *)data, look_for_null, NULL, &level) < 0) {
-        return tables_refuse_null(&t, level, what);
+        return tables_refuse_null(&t, level, function, NULL);
     }
     return 0;
 }
