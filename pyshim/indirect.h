@@ -91,7 +91,7 @@ Name name_of(const Py_ssize_t *index, int n);
 static inline Py_ssize_t
 rows_suboffset(const Layout *l, int axis)
 {
-    return l->indirect && l->suboffsets[axis] >= 0 ? l->suboffsets[axis] : -1;
+    return layout_reads_pointers(l, axis) ? l->suboffsets[axis] : -1;
 }
 
 /* Holds all leaves of seq, with st and flags given and the rest zeroed. What is

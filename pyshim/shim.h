@@ -312,6 +312,12 @@ typedef struct {
     Py_ssize_t suboffsets[PYBUF_MAX_NDIM]; /* only where indirect */
 } Layout;
 
+static inline bool
+layout_reads_pointers(const Layout *l, int axis)
+{
+    return l->indirect && l->suboffsets[axis] >= 0;
+}
+
 /* The element of a Buffer whose items are *e: a sub-array gives its extents to
  * the shape, and what it is made of takes its place. strided: l->strides (and
  * l->suboffsets where l->indirect) are filled as well. */

@@ -9,12 +9,6 @@
 
 /* ---- the walk ---------------------------------------------------------------- */
 
-static bool
-reads_pointer(const Layout *l, int axis)
-{
-    return l->indirect && l->suboffsets[axis] >= 0;
-}
-
 void
 tables_of(Tables *t, const Layout *l, Py_ssize_t itemsize)
 {
@@ -26,7 +20,7 @@ tables_of(Tables *t, const Layout *l, Py_ssize_t itemsize)
         for (; i < l->ndim && s->last; i++) {
             Py_ssize_t way = (l->shape[i] - 1) * l->strides[i];
             *(way < 0 ? &s->low : &s->high) += way;
-            if (reads_pointer(l, i)) {
+            if (layout_reads_pointers(l, i)) {
                 s->last = false;
                 s->hop = l->suboffsets[i];
             }
