@@ -30,9 +30,20 @@ extern PyType_Spec holder_spec;
 /* Holds one export of obj; `flags` are those of the request. What the exporter
  * raises passes through. */
 Holder *holder_new(State *st, PyObject *obj, int flags);
-/* Where its item with all indices 0 lies. NULL with a ValueError if the exporter
- * gives no address for items that it has; `row` names it. */
-char *holder_address(const Holder *h, const char *row);
+/* Whether the exporter gives no address for items that it has; and the ValueError
+ * for that, which begins with the prefix and calls it `row`. Returns -1. */
+static inline bool
+holder_is_nowhere(const Holder *h)
+{
+    return h->view.buf == NULL && h->view.len > 0;
+}
+int holder_refuse_nowhere(const Holder *h, const char *prefix, const char *row);
+/* Where its item with all indices 0 lies, if it has any. Never NULL. */
+static inline char *
+holder_data(const Holder *h)
+{
+    return h->view.buf == NULL ? memory_nowhere() : h->view.buf;
+}
 
 /* ---- indirect_make.c: tables of pointers ------------------------------------- */
 

@@ -176,9 +176,9 @@ add_leaf(Rows *r, PyObject *obj)
     }
     r->held++;
     r->readonly |= h->view.readonly;
-    if (h->view.buf == NULL &&
-        holder_address(h, name_of(r->index, r->depth).text) == NULL) {
-        return -1;
+    if (holder_is_nowhere(h)) {
+        Name row = name_of(r->index, r->depth);
+        return holder_refuse_nowhere(h, "rows(): ", row.text);
     }
     if (r->held == 1) {
         return take_first(r, obj, &h->view);
