@@ -90,15 +90,6 @@ typedef struct {
     Layout leaf;
 } Rows;
 
-#define NAME_CAP 1600 /* 64 numbers of 20 digits and what is between them */
-
-typedef struct {
-    char text[NAME_CAP];
-} Name;
-
-/* "row 3", or "row (1, 2)". */
-Name name_of(const Py_ssize_t *index, int n);
-
 static inline Py_ssize_t
 rows_suboffset(const Layout *l, int axis)
 {

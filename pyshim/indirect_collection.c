@@ -54,8 +54,7 @@ check_format(Collection *c, Py_ssize_t i, PyObject *obj, const Py_buffer *view)
         c->type = (PyTypeObject *)Py_NewRef(OBJECT(Py_TYPE(obj)));
         return 0;
     }
-    same = e->itemsize == c->element->itemsize &&
-           strcmp(e->format, c->element->format) == 0;
+    same = element_is_same(e, c->element);
     if (!same) {
         PyErr_Format(PyExc_BufferError,
                      "%zd. object, expected items: '%s' of %zd bytes, found "

@@ -6,25 +6,9 @@
  * when it is come to, and held against what was found first. */
 #include "indirect.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- names of rows ------------------------------------------------------------------ */
-
-Name
-name_of(const Py_ssize_t *index, int n)
-{
-    Name name;
-    size_t used = (size_t)snprintf(name.text, NAME_CAP, n == 1 ? "row " : "row (");
-    for (int i = 0; i < n; i++) {
-        used += (size_t)snprintf(name.text + used, NAME_CAP - used,
-                                 i == 0 ? "%zd" : ", %zd", index[i]);
-    }
-    if (n > 1) {
-        snprintf(name.text + used, NAME_CAP - used, ")");
-    }
-    return name;
-}
 
 static Name
 first_name(int n)

@@ -361,6 +361,14 @@ int transfer_large(char *to, const Layout *dst, const char *from,
 
 /* ---- tables.c: the tables of pointers that indirect layouts read ----------- */
 
+#define NAME_CAP 1600 /* 64 numbers of 20 digits and what is between them */
+
+typedef struct {
+    char text[NAME_CAP];
+} Name;
+
+/* "row 3", or "row (1, 2)": what a pointer leads to, by its n indices. */
+Name name_of(const Py_ssize_t *index, int n);
 /* ValueError, of `function`, if one of the pointers is NULL. Of l nbytes is read
  * too. */
 int tables_check(const char *data, const Layout *l, const char *function);

@@ -135,30 +135,30 @@ look_for_null(void *Py_UNUSED(context), const Tables *t,
     return WALK_ON;
 }
 
-/* "3", or "(1, 2)": the first n numbers. */
-static void
-write_index(const Py_ssize_t *index, int n, char *out, size_t size)
+Name
+name_of(const Py_ssize_t *index, int n)
 {
-    size_t used = 0;
-    for (int i = 0; i < n && used < size; i++) {
-        used += (size_t)snprintf(out + used, size - used, "%s%zd",
-                                 i > 0 ? ", " : n > 1 ? "(" : "", index[i]);
+    Name name;
+    size_t used = (size_t)snprintf(name.text, NAME_CAP, n == 1 ? "row " : "row (");
+    for (int i = 0; i < n; i++) {
+        used += (size_t)snprintf(name.text + used, NAME_CAP - used,
+                                 i == 0 ? "%zd" : ", %zd", index[i]);
     }
-    if (n > 1 && used + 2 <= size) {
-        memcpy(out + used, ")", 2);
+    if (n > 1) {
+        snprintf(name.text + used, NAME_CAP - used, ")");
     }
+    return name;
 }
 
 int
 tables_refuse_null(const Tables *t, int level, const char *function,
                    const char *what)
 {
-    char index[256];
-    write_index(t->index, t->stretches[level].end, index, sizeof index);
+    Name row = name_of(t->index, t->stretches[level].end);
     PyErr_Format(PyExc_ValueError,
-                 "%s(): row %s%s%s is NULL; each pointer of an indirect layout "
-                 "has to lead to %s",
-                 function, index, what == NULL ? "" : " of ",
+                 "%s(): %s%s%s is NULL; each pointer of an indirect layout has "
+                 "to lead to %s",
+                 function, row.text, what == NULL ? "" : " of ",
                  what == NULL ? "" : what,
                  t->stretches[level + 1].last ? "items"
                                               : "a table of pointers");

@@ -83,6 +83,8 @@ outermost(const Part *p)
     return best;
 }
 
+/* The layout without its first n axes, which have one item each. Returns where
+ * what is left begins: pointers among them are followed. */
 static const char *
 drop(Layout *l, const char *at, int n)
 {
