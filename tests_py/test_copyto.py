@@ -238,14 +238,6 @@ def test_the_views_end_when_the_copy_is_refused():
     src.append(1)
 
 
-def test_an_exporter_that_ends_in_its_own_request_is_kept():
-    class Late(bytearray):
-        pass
-
-    pybuf.copyto(bytearray(3), Late(b"abc"))
-    pybuf.copyto(memoryview(bytearray(3)), pybuf.copy(b"abc"))
-
-
 @pytest.mark.parametrize("call", [(), (b"",), (b"", b"", True)])
 def test_arguments_are_two_and_cast_is_a_keyword(call: Any):
     with pytest.raises(TypeError, match="copyto"):
