@@ -122,7 +122,7 @@ buffer_cast(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
 static int
 row_layout(Layout *l, char **data, Py_ssize_t i, Py_ssize_t itemsize)
 {
-    bool pointed = l->indirect && l->suboffsets[0] >= 0;
+    bool pointed = layout_reads_pointers(l, 0);
     bool none = l->nbytes == 0;
     Py_ssize_t hop = pointed ? l->suboffsets[0] : 0;
     *data += none ? 0 : i * l->strides[0];

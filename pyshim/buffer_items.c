@@ -115,7 +115,8 @@ static PyObject *
 items_as_bytes(Buffer *b, char order)
 {
     PyObject *bytes = PyBytes_FromStringAndSize(NULL, b->nbytes);
-    if (bytes != NULL && copy_out(b, order, PyBytes_AsString(bytes)) < 0) {
+    if (bytes != NULL &&
+        copy_out(b, order, PyBytes_AsString(bytes), "tobytes") < 0) {
         Py_CLEAR(bytes);
     }
     return bytes;

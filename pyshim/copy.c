@@ -48,14 +48,14 @@ take_shape(Layout *l, const Layout *other)
 /* A Buffer in `order` with the items that lie at `from`; `src` says how. */
 static Buffer *
 copy_layout(State *st, Element *e, const char *from, const Layout *src,
-            char order, Wish wish)
+            char order, Wish wish, const char *function)
 {
     Layout dst;
     take_shape(&dst, src);
     if (layout_contiguous(&dst, e->itemsize, order) < 0) {
         return NULL;
     }
-    if (tables_check(from, src, "copy()") < 0) {
+    if (tables_check(from, src, function) < 0) {
         return NULL;
     }
     Buffer *b = make_buffer(st, e, &dst, wish);
@@ -99,8 +99,8 @@ layout_of_exporter(Layout *l, const Py_buffer *view, Py_ssize_t itemsize)
 Element *
 read_exporter(State *st, PyObject *obj, const Py_buffer *view, Layout *l)
 {
-    const char *format = view->format == NULL ? "B" : view->format;
-    Element *e = element_of_exporter(st, obj, format, view->itemsize);
+    Element *e =
+        element_of_exporter(st, obj, view_format(view), view->itemsize);
     if (e != NULL && (layout_of_exporter(l, view, e->itemsize) < 0 ||
                       layout_element(l, &e, true) < 0)) {
         Py_CLEAR(e);
@@ -117,20 +117,20 @@ copy_view(State *st, PyObject *src, const Py_buffer *view, char order,
     if (e == NULL) {
         return NULL;
     }
-    Buffer *b = copy_layout(st, e, view->buf, &layout, order, wish);
+    Buffer *b = copy_layout(st, e, view->buf, &layout, order, wish, "copy");
     Py_DECREF(OBJECT(e));
     return b;
 }
 
 int
-own_view_open(State *st, OwnView *held, PyObject *obj, int flags)
+own_view_open(State *st, OwnView *own, PyObject *obj, int flags)
 {
-    held->ours = Py_IS_TYPE(obj, st->buffer_type) ? (Buffer *)obj
-                 : PyObject_TypeCheck(obj, st->indirect_type)
-                     ? memory2d_buffer(obj)
-                     : NULL;
-    held->lends = held->ours == NULL ? 0 : held->ours->lends;
-    if (PyObject_GetBuffer(obj, &held->view, flags) < 0) {
+    own->ours = Py_IS_TYPE(obj, st->buffer_type) ? (Buffer *)obj
+                : PyObject_TypeCheck(obj, st->indirect_type)
+                    ? memory2d_buffer(obj)
+                    : NULL;
+    own->lends = own->ours == NULL ? 0 : own->ours->lends;
+    if (PyObject_GetBuffer(obj, &own->view, flags) < 0) {
         element_explain(st, obj);
         return -1;
     }
@@ -138,32 +138,34 @@ own_view_open(State *st, OwnView *held, PyObject *obj, int flags)
 }
 
 void
-own_view_close(OwnView *held)
+own_view_close(OwnView *own)
 {
-    Buffer *ours = held->ours;
+    Buffer *ours = own->ours;
+    Aside aside = aside_put(); /* an exporter may run Python */
     Py_XINCREF(OBJECT(ours)); /* the view may have held the last reference */
-    PyBuffer_Release(&held->view);
-    if (ours != NULL && ours->lends == held->lends + 1) {
+    PyBuffer_Release(&own->view);
+    if (ours != NULL && ours->lends == own->lends + 1) {
         buffer_unlend_pointer(ours); /* nobody else saw it */
     }
     Py_XDECREF(OBJECT(ours));
+    aside_return(aside);
 }
 
 Buffer *
 copy_of(State *st, PyObject *src, char order, Wish wish)
 {
-    OwnView held;
+    OwnView own;
     if (!PyObject_CheckBuffer(src)) {
         refuse(PyExc_TypeError, src,
                "copy(): {} has no buffer protocol; give bytes, an "
                "array, a memoryview or another exporter");
         return NULL;
     }
-    if (own_view_open(st, &held, src, PyBUF_FULL_RO) < 0) {
+    if (own_view_open(st, &own, src, PyBUF_FULL_RO) < 0) {
         return NULL;
     }
-    Buffer *b = copy_view(st, src, &held.view, order, wish);
-    own_view_close(&held);
+    Buffer *b = copy_view(st, src, &own.view, order, wish);
+    own_view_close(&own);
     return b;
 }
 
@@ -192,7 +194,7 @@ pybuf_copy(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
 /* ---- of a Buffer ------------------------------------------------------------- */
 
 int
-copy_out(Buffer *b, char order, char *to)
+copy_out(Buffer *b, char order, char *to, const char *function)
 {
     Layout src, dst;
     buffer_get_layout(b, &src);
@@ -200,7 +202,7 @@ copy_out(Buffer *b, char order, char *to)
     if (layout_contiguous(&dst, b->element->itemsize, order) < 0) {
         return -1;
     }
-    if (tables_check(b->mem.data, &src, "copy()") < 0) {
+    if (tables_check(b->mem.data, &src, function) < 0) {
         return -1;
     }
     /* Lent to us meanwhile, so that the memory stays whatever runs. */
@@ -213,24 +215,24 @@ copy_out(Buffer *b, char order, char *to)
 }
 
 static Buffer *
-copy_buffer(State *st, Buffer *b, Wish wish)
+copy_buffer(State *st, Buffer *b, Wish wish, const char *function)
 {
     char order = b->contiguous == PYBUF_F_CONTIGUOUS ? 'F' : 'C';
     Layout layout;
     buffer_get_layout(b, &layout);
     buffer_lend(b); /* as above */
-    Buffer *copy =
-        copy_layout(st, b->element, b->mem.data, &layout, order, wish);
+    Buffer *copy = copy_layout(st, b->element, b->mem.data, &layout, order,
+                               wish, function);
     buffer_unlend(b);
     buffer_unlend_pointer(b);
     return copy;
 }
 
 Buffer *
-copy_plain(State *st, Buffer *b)
+copy_plain(State *st, Buffer *b, const char *function)
 {
-    return copy_buffer(
-        st, b, (Wish){.source = SOURCE_C, .align = ALIGN_DEFAULT});
+    Wish wish = {.source = SOURCE_C, .align = ALIGN_DEFAULT};
+    return copy_buffer(st, b, wish, function);
 }
 
 /* As alike as a copy can be. Memory of others is not to be had here: its copy
@@ -250,7 +252,7 @@ buffer_copy(PyObject *self, PyObject *Py_UNUSED(memo))
     if (wish.align == 0) {
         wish.align = ALIGN_DEFAULT;
     }
-    Buffer *copy = copy_buffer(state_of(self), b, wish);
+    Buffer *copy = copy_buffer(state_of(self), b, wish, "copy");
     if (copy != NULL) {
         copy->readonly = b->readonly;
     }

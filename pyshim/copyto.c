@@ -30,6 +30,7 @@ end_open(State *st, End *end, PyObject *obj, int flags, const char *what)
         own_view_close(&end->held);
         return -1;
     }
+    side->function = "copyto";
     side->what = what;
     side->data = end->held.view.buf;
     return 0;
@@ -109,9 +110,9 @@ copy_through(const CopySide *dst, const CopySide *src, Py_ssize_t itemsize)
     char *between = malloc((size_t)packed.nbytes);
     if (between == NULL) {
         PyErr_Format(PyExc_MemoryError,
-                     "copyto(): dst and src overlap, and there is no memory "
-                     "for the %zd bytes between them",
-                     packed.nbytes);
+                     "%s(): %s and %s overlap, and there is no memory for the "
+                     "%zd bytes between them",
+                     dst->function, dst->what, src->what, packed.nbytes);
         return -1;
     }
     int failed = copy_items(between, &packed, src->data, &src->layout, itemsize);
@@ -171,10 +172,10 @@ copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize)
     case OVERLAP_TABLES:
         break;
     }
-    PyErr_SetString(PyExc_ValueError,
-                    "copyto(): items of dst lie where a table of pointers is, "
-                    "by which dst or src finds its items: the copy would write "
-                    "over it");
+    PyErr_Format(PyExc_ValueError,
+                 "%s(): items of %s lie where a table of pointers is, by which "
+                 "%s or %s finds its items: the copy would write over it",
+                 dst->function, dst->what, dst->what, src->what);
     return -1;
 }
 

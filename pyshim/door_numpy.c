@@ -228,7 +228,7 @@ array_of(State *st, Buffer *b)
 static PyObject *
 array_of_copy(State *st, Buffer *b)
 {
-    Buffer *copy = copy_plain(st, b);
+    Buffer *copy = copy_plain(st, b, "numpy");
     PyObject *array = copy == NULL ? NULL : array_of(st, copy);
     Py_XDECREF(OBJECT(copy));
     return array;

@@ -158,9 +158,9 @@ PyMethodDef indirect_functions[] = {
      "not copied.\n\n"
      "address: of the first table, in any form that pybuf.wrap takes.\n"
      "shape, dtype: as pybuf.zeros has them.\n"
-     "levels: how many of the first axes read pointers, one less than there\n"
-     "are axes if left out. A table has its pointers without gaps, and so has\n"
-     "a row its items.\n"
+     "levels: how many of the first axes read pointers. If left out all but\n"
+     "the last do, and a single axis does. A table has its pointers without\n"
+     "gaps, and so has a row its items.\n"
      "readonly, owner, release, unowned: as pybuf.wrap has them.\n\n"
      "NULL in a table is refused. If it raises, nothing was taken over."},
     {"zeros", FAST(indirect_zeros),

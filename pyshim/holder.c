@@ -29,17 +29,13 @@ holder_new(State *st, PyObject *obj, int flags)
     return h;
 }
 
-char *
-holder_address(const Holder *h, const char *row)
+int
+holder_refuse_nowhere(const Holder *h, const char *prefix, const char *row)
 {
-    if (h->view.buf == NULL && h->view.len > 0) {
-        PyErr_Format(PyExc_ValueError,
-                     "%s has %zd bytes and its exporter says that they lie at "
-                     "NULL",
-                     row, h->view.len);
-        return NULL;
-    }
-    return h->view.buf == NULL ? memory_nowhere() : h->view.buf;
+    PyErr_Format(PyExc_ValueError,
+                 "%s%s has %zd bytes and its exporter says that they lie at NULL",
+                 prefix, row, h->view.len);
+    return -1;
 }
 
 static PyObject *
@@ -124,8 +120,7 @@ get_itemsize(PyObject *self, void *Py_UNUSED(unused))
 static PyObject *
 get_format(PyObject *self, void *Py_UNUSED(unused))
 {
-    const char *format = view_of(self)->format;
-    return PyUnicode_FromString(format == NULL ? "B" : format);
+    return PyUnicode_FromString(view_format(view_of(self)));
 }
 
 static PyObject *

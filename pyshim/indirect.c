@@ -27,9 +27,9 @@ memory2d_tp_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     return NULL;
 }
 
-/* (class, buffer, format, readonly): an object of a class that this is the base of, which
- * takes the Buffer for itself. A function of the module: a class of Python's does
- * not lead to it. */
+/* (class, buffer, format, readonly): an object of a class that this is the base
+ * of, which takes the Buffer for itself. A function of the module: a class of
+ * Python's does not lead to it. */
 PyObject *
 indirect_over(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -291,7 +291,8 @@ static PyObject *
 get_shape(PyObject *self, void *Py_UNUSED(unused))
 {
     /* Of a copy: making a tuple may run the collector, and that a change. */
-    Py_ssize_t shape[2] = {memory2d_buffer(self)->shape[0], memory2d_buffer(self)->shape[1]};
+    const Buffer *b = memory2d_buffer(self);
+    Py_ssize_t shape[2] = {b->shape[0], b->shape[1]};
     return tuple_of_dims(shape, 2);
 }
 

@@ -30,9 +30,20 @@ extern PyType_Spec holder_spec;
 /* Holds one export of obj; `flags` are those of the request. What the exporter
  * raises passes through. */
 Holder *holder_new(State *st, PyObject *obj, int flags);
-/* Where its item with all indices 0 lies. NULL with a ValueError if the exporter
- * gives no address for items that it has; `row` names it. */
-char *holder_address(const Holder *h, const char *row);
+/* Whether the exporter gives no address for items that it has; and the ValueError
+ * for that, which begins with the prefix and calls it `row`. Returns -1. */
+static inline bool
+holder_is_nowhere(const Holder *h)
+{
+    return h->view.buf == NULL && h->view.len > 0;
+}
+int holder_refuse_nowhere(const Holder *h, const char *prefix, const char *row);
+/* Where its item with all indices 0 lies, if it has any. Never NULL. */
+static inline char *
+holder_data(const Holder *h)
+{
+    return h->view.buf == NULL ? memory_nowhere() : h->view.buf;
+}
 
 /* ---- indirect_make.c: tables of pointers ------------------------------------- */
 
@@ -79,19 +90,10 @@ typedef struct {
     Layout leaf;
 } Rows;
 
-#define NAME_CAP 1600 /* 64 numbers of 20 digits and what is between them */
-
-typedef struct {
-    char text[NAME_CAP];
-} Name;
-
-/* "row 3", or "row (1, 2)". */
-Name name_of(const Py_ssize_t *index, int n);
-
 static inline Py_ssize_t
 rows_suboffset(const Layout *l, int axis)
 {
-    return l->indirect && l->suboffsets[axis] >= 0 ? l->suboffsets[axis] : -1;
+    return layout_reads_pointers(l, axis) ? l->suboffsets[axis] : -1;
 }
 
 /* Holds all leaves of seq, with st and flags given and the rest zeroed. What is
@@ -166,7 +168,9 @@ PyObject *memory2d_copy_from(PyObject *self, PyObject *const *args,
 PyObject *memory2d_copy_to(PyObject *self, PyObject *const *args,
                            Py_ssize_t nargs, PyObject *kwnames);
 
-/* The functions of the module pybuf.indirect. */
+/* ---- functions.c ------------------------------------------------------------------ */
+
+/* Those of the module pybuf.indirect. */
 extern PyMethodDef indirect_functions[];
 
 #endif

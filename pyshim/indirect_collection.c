@@ -2,6 +2,7 @@
  * and order of the checks are those of the package indirect_buffer. */
 #include "indirect.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef struct {
@@ -53,8 +54,7 @@ check_format(Collection *c, Py_ssize_t i, PyObject *obj, const Py_buffer *view)
         c->type = (PyTypeObject *)Py_NewRef(OBJECT(Py_TYPE(obj)));
         return 0;
     }
-    same = e->itemsize == c->element->itemsize &&
-           strcmp(e->format, c->element->format) == 0;
+    same = element_is_same(e, c->element);
     if (!same) {
         PyErr_Format(PyExc_BufferError,
                      "%zd. object, expected items: '%s' of %zd bytes, found "
@@ -107,7 +107,12 @@ add_object(Collection *c, Py_ssize_t i, PyObject *obj)
         return -1;
     }
     c->readonly |= view->readonly;
-    return holder_address(h, "an object") == NULL ? -1 : 0;
+    if (holder_is_nowhere(h)) {
+        char name[48];
+        snprintf(name, sizeof name, "%zd. object", i);
+        return holder_refuse_nowhere(h, "", name);
+    }
+    return 0;
 }
 
 static int
@@ -162,8 +167,7 @@ make_collection(Collection *c)
     }
     char **table = (char **)mem.data;
     for (Py_ssize_t i = 0; i < n; i++) {
-        char *row = ((Holder *)PyTuple_GetItem(holders, i))->view.buf;
-        table[i] = row == NULL ? memory_nowhere() : row;
+        table[i] = holder_data((Holder *)PyTuple_GetItem(holders, i));
     }
     return tables_buffer(c->st, c->element, &l, &mem, holders, c->readonly);
 }

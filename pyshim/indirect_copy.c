@@ -74,8 +74,9 @@ static int
 copy_items_2d(Memory2D *m, const Py_buffer *view, bool cast, bool from_self)
 {
     Buffer *b = m->buffer;
-    CopySide mine = {.what = from_self ? "src" : "dst", .data = b->mem.data};
-    CopySide theirs = {.what = from_self ? "dst" : "src", .data = view->buf};
+    const char *function = from_self ? "copy_to" : "copy_from";
+    CopySide mine = {function, "the memory", .data = b->mem.data};
+    CopySide theirs = {function, "obj", .data = view->buf};
     buffer_get_layout(b, &mine.layout);
     if (layout_of_view(&theirs.layout, view) < 0) {
         return -1;
@@ -131,9 +132,7 @@ copy_2d(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                            : own_view_open(st, &own, arg[0], PyBUF_FULL_RO);
     if (!failed) {
         failed = copy_items_2d(m, &own.view, cast, from_self);
-        Aside aside = aside_put();
         own_view_close(&own);
-        aside_return(aside);
     }
     buffer_unlend(b);
     buffer_unlend_pointer(b);

@@ -6,25 +6,9 @@
  * when it is come to, and held against what was found first. */
 #include "indirect.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ---- names of rows ------------------------------------------------------------------ */
-
-Name
-name_of(const Py_ssize_t *index, int n)
-{
-    Name name;
-    size_t used = (size_t)snprintf(name.text, NAME_CAP, n == 1 ? "row " : "row (");
-    for (int i = 0; i < n; i++) {
-        used += (size_t)snprintf(name.text + used, NAME_CAP - used,
-                                 i == 0 ? "%zd" : ", %zd", index[i]);
-    }
-    if (n > 1) {
-        snprintf(name.text + used, NAME_CAP - used, ")");
-    }
-    return name;
-}
 
 static Name
 first_name(int n)
@@ -176,9 +160,9 @@ add_leaf(Rows *r, PyObject *obj)
     }
     r->held++;
     r->readonly |= h->view.readonly;
-    if (h->view.buf == NULL &&
-        holder_address(h, name_of(r->index, r->depth).text) == NULL) {
-        return -1;
+    if (holder_is_nowhere(h)) {
+        Name row = name_of(r->index, r->depth);
+        return holder_refuse_nowhere(h, "rows(): ", row.text);
     }
     if (r->held == 1) {
         return take_first(r, obj, &h->view);

@@ -72,7 +72,7 @@ static int
 fill_lines(Memory *mem, const Lines *lines, const Holder *h, bool none)
 {
     char **table = (char **)mem->data;
-    char *start = h->view.buf == NULL ? memory_nowhere() : h->view.buf;
+    char *start = holder_data(h);
     for (Py_ssize_t i = 0; i < lines->rows; i++) {
         table[i] = none && lines->hop >= 0 ? memory_nowhere()
                                            : start + i * lines->step;
@@ -99,7 +99,8 @@ make_lines(State *st, Holder *h, Element *e, bool by_column, bool readonly)
     Py_ssize_t n;
     if (read_lines(&h->view, by_column, &lines) < 0 ||
         tables_layout_2d(&l, lines.rows, lines.columns, e->itemsize) < 0 ||
-        holder_address(h, "the buffer-object") == NULL ||
+        (holder_is_nowhere(h) &&
+         holder_refuse_nowhere(h, "", "the buffer-object") < 0) ||
         tables_count(&l, 0, &n) < 0 || tables_new(&mem, n) < 0) {
         return NULL;
     }
@@ -187,7 +188,7 @@ make_ctypes(State *st, Holder *h, Element *e, Py_ssize_t rows,
 {
     Layout l;
     if (tables_layout_2d(&l, rows, columns, e->itemsize) < 0 ||
-        tables_check(h->view.buf, &l, "from_ctype_ptr()") < 0) {
+        tables_check(h->view.buf, &l, "from_ctype_ptr") < 0) {
         return NULL;
     }
     Memory mem = {

@@ -12,13 +12,10 @@
 int
 tables_layout(Layout *l, Py_ssize_t itemsize, int levels)
 {
-    Layout row = {.ndim = l->ndim - levels};
-    size_t size = (size_t)row.ndim * sizeof row.shape[0];
-    memcpy(row.shape, l->shape + levels, size);
-    if (layout_contiguous(&row, itemsize, 'C') < 0) {
+    /* Rows are packed as they are without tables, and the shape is judged whole. */
+    if (layout_contiguous(l, itemsize, 'C') < 0) {
         return -1;
     }
-    memcpy(l->strides + levels, row.strides, size);
     for (int i = 0; i < l->ndim; i++) {
         if (i < levels) {
             l->strides[i] = POINTER_SIZE;
@@ -170,8 +167,7 @@ indirect_pointers(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
     Layout l;
     Element *e;
     int levels;
-    Wrapping w = {.function = "pointers", .arg = arg + P_HOW,
-                  .tables = "pointers()"};
+    Wrapping w = {.function = sig.function, .arg = arg + P_HOW, .tables = true};
     if (args_bind(st, &sig, args, nargs, kwnames, arg) < 0 ||
         address_of(st, arg[P_ADDRESS], "address", &start, &form) < 0 ||
         address_block(st, arg[P_ADDRESS], form, &w.known) < 0 ||

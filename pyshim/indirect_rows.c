@@ -108,8 +108,7 @@ make_tables(const Rows *r, const Layout *l, bool flat, Memory *mem,
     *leaves = flat ? (char **)mem->data : tables_link(mem->data, l, r->depth);
     for (Py_ssize_t i = 0; i < r->total; i++) {
         const Holder *h = (Holder *)PyTuple_GetItem(r->holders, i);
-        (*leaves)[i] = h->view.buf == NULL ? memory_nowhere()
-                                           : (char *)h->view.buf - back;
+        (*leaves)[i] = holder_data(h) - back; /* 0 where there are no items */
     }
     return 0;
 }

@@ -312,6 +312,12 @@ typedef struct {
     Py_ssize_t suboffsets[PYBUF_MAX_NDIM]; /* only where indirect */
 } Layout;
 
+static inline bool
+layout_reads_pointers(const Layout *l, int axis)
+{
+    return l->indirect && l->suboffsets[axis] >= 0;
+}
+
 /* The element of a Buffer whose items are *e: a sub-array gives its extents to
  * the shape, and what it is made of takes its place. strided: l->strides (and
  * l->suboffsets where l->indirect) are filled as well. */
@@ -355,9 +361,17 @@ int transfer_large(char *to, const Layout *dst, const char *from,
 
 /* ---- tables.c: the tables of pointers that indirect layouts read ----------- */
 
-/* ValueError if one of the pointers is NULL; `what` names the memory, or the
- * function, in front of the sentence. Of l nbytes is read too. */
-int tables_check(const char *data, const Layout *l, const char *what);
+#define NAME_CAP 1600 /* 64 numbers of 20 digits and what is between them */
+
+typedef struct {
+    char text[NAME_CAP];
+} Name;
+
+/* "row 3", or "row (1, 2)": what a pointer leads to, by its n indices. */
+Name name_of(const Py_ssize_t *index, int n);
+/* ValueError, of `function`, if one of the pointers is NULL. Of l nbytes is read
+ * too. */
+int tables_check(const char *data, const Layout *l, const char *function);
 /* Where all pointers lie at even distances: makes the layout a strided one from
  * *data on and returns true. Its flags are not worked out. Else it changes
  * nothing and returns false; so it does for a NULL. */
@@ -367,8 +381,9 @@ bool tables_collapse(char **data, Layout *l, Py_ssize_t itemsize);
 
 /* One side of a copy. */
 typedef struct {
-    const char *what; /* names it in errors */
-    char *data;       /* as the items are found: */
+    const char *function; /* whose errors they are, */
+    const char *what;     /* and how those name this side */
+    char *data;           /* as the items are found: */
     Layout layout;
     char *tables; /* where the tables begin that lead to them, */
     Layout given; /* and how they are laid out; NULL: there are none */
@@ -597,7 +612,7 @@ PyObject *buffer_row(PyObject *self, PyObject *index);
 
 /* ---- memory.c: where memory comes from, and goes ------------------------ */
 
-/* OwnView by the caller. */
+/* Held by the caller. */
 Ledger *ledger_new(State *st);
 /* One holder less. */
 void ledger_drop(Ledger *ledger);
@@ -712,14 +727,18 @@ Element *read_exporter(State *st, PyObject *obj, const Py_buffer *view,
                        Layout *l);
 /* The layout alone, for items of so many bytes, whatever they are. */
 int layout_of_exporter(Layout *l, const Py_buffer *view, Py_ssize_t itemsize);
-/* The items of a Buffer that need not be open, in `order`, at `to`. */
-int copy_out(Buffer *b, char order, char *to);
+/* The items of a Buffer that need not be open, in `order`, at `to`. Errors are
+ * those of `function`. */
+int copy_out(Buffer *b, char order, char *to, const char *function);
 /* As transfer_items(), of memories that the caller holds. Other threads run
  * while much is copied, and what signals raise ends it. */
 int copy_items(char *to, const Layout *dst, const char *from,
                const Layout *src, Py_ssize_t itemsize);
-/* A copy of an open Buffer in memory of C's, writable and without gaps. */
-Buffer *copy_plain(State *st, Buffer *b);
+/* A copy of an open Buffer in memory of C's, writable and without gaps, for
+ * `function`. */
+Buffer *copy_plain(State *st, Buffer *b, const char *function);
+/* __copy__ and __deepcopy__: items are no objects, so the two are one. */
+PyObject *buffer_copy(PyObject *self, PyObject *memo);
 
 /* A view that is ours: held for a copy, which nobody sees. */
 typedef struct {
@@ -731,19 +750,6 @@ typedef struct {
 
 int own_view_open(State *st, OwnView *own, PyObject *obj, int flags);
 void own_view_close(OwnView *own);
-
-/* ---- copyto.c -------------------------------------------------------------- */
-
-/* All items of src to dst, of one shape and item size; both are held, and may
- * overlap. Of the sides data and layout are given, the rest is this function's.
- * ValueError, before anything is written, for NULL in a table and for a table
- * that would be written over. */
-int copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize);
-
-PyObject *pybuf_copyto(PyObject *module, PyObject *const *args,
-                       Py_ssize_t nargs, PyObject *kwnames);
-/* __copy__ and __deepcopy__: items are no objects, so the two are one. */
-PyObject *buffer_copy(PyObject *self, PyObject *memo);
 
 /* What a caller says of memory that somebody else made: places of arguments,
  * which are read where args_bind() put them, from `owner` on. NULL is left
@@ -764,14 +770,24 @@ typedef struct {
     PyObject *const *arg;  /* WRAP_ARGS of them, borrowed */
     Py_ssize_t known;      /* bytes that are there; -1: nobody says */
     bool readonly;
-    const char *tables; /* static: names what reads the pointers of the layout, so
-                         * that none may be NULL; or NULL: they are trusted */
+    bool tables; /* no pointer of the layout may be NULL; else they are trusted */
 } Wrapping;
 
 /* A Buffer over the memory of a layout at `start`. If it fails the memory is
  * still the caller's. */
 Buffer *wrap_buffer(State *st, const Wrapping *w, Element *e, const Layout *l,
                     void *start);
+
+/* ---- copyto.c -------------------------------------------------------------- */
+
+/* All items of src to dst, of one shape and item size; both are held, and may
+ * overlap. Of the sides data and layout are given, the rest is this function's.
+ * ValueError, before anything is written, for NULL in a table and for a table
+ * that would be written over. */
+int copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize);
+
+PyObject *pybuf_copyto(PyObject *module, PyObject *const *args,
+                       Py_ssize_t nargs, PyObject *kwnames);
 
 /* ---- adopt.c: a descriptor becomes a Buffer ------------------------------- */
 

@@ -9,12 +9,6 @@
 
 /* ---- the walk ---------------------------------------------------------------- */
 
-static bool
-reads_pointer(const Layout *l, int axis)
-{
-    return l->indirect && l->suboffsets[axis] >= 0;
-}
-
 void
 tables_of(Tables *t, const Layout *l, Py_ssize_t itemsize)
 {
@@ -26,7 +20,7 @@ tables_of(Tables *t, const Layout *l, Py_ssize_t itemsize)
         for (; i < l->ndim && s->last; i++) {
             Py_ssize_t way = (l->shape[i] - 1) * l->strides[i];
             *(way < 0 ? &s->low : &s->high) += way;
-            if (reads_pointer(l, i)) {
+            if (layout_reads_pointers(l, i)) {
                 s->last = false;
                 s->hop = l->suboffsets[i];
             }
@@ -141,36 +135,38 @@ look_for_null(void *Py_UNUSED(context), const Tables *t,
     return WALK_ON;
 }
 
-/* "3", or "(1, 2)": the first n numbers. */
-static void
-write_index(const Py_ssize_t *index, int n, char *out, size_t size)
+Name
+name_of(const Py_ssize_t *index, int n)
 {
-    size_t used = 0;
-    for (int i = 0; i < n && used < size; i++) {
-        used += (size_t)snprintf(out + used, size - used, "%s%zd",
-                                 i > 0 ? ", " : n > 1 ? "(" : "", index[i]);
+    Name name;
+    size_t used = (size_t)snprintf(name.text, NAME_CAP, n == 1 ? "row " : "row (");
+    for (int i = 0; i < n; i++) {
+        used += (size_t)snprintf(name.text + used, NAME_CAP - used,
+                                 i == 0 ? "%zd" : ", %zd", index[i]);
     }
-    if (n > 1 && used + 2 <= size) {
-        memcpy(out + used, ")", 2);
+    if (n > 1) {
+        snprintf(name.text + used, NAME_CAP - used, ")");
     }
+    return name;
 }
 
 int
-tables_refuse_null(const Tables *t, int level, const char *what)
+tables_refuse_null(const Tables *t, int level, const char *function,
+                   const char *what)
 {
-    char index[256];
-    write_index(t->index, t->stretches[level].end, index, sizeof index);
+    Name row = name_of(t->index, t->stretches[level].end);
     PyErr_Format(PyExc_ValueError,
-                 "%s: row %s is NULL; each pointer of an indirect layout has "
+                 "%s(): %s%s%s is NULL; each pointer of an indirect layout has "
                  "to lead to %s",
-                 what, index,
+                 function, row.text, what == NULL ? "" : " of ",
+                 what == NULL ? "" : what,
                  t->stretches[level + 1].last ? "items"
                                               : "a table of pointers");
     return -1;
 }
 
 int
-tables_check(const char *data, const Layout *l, const char *what)
+tables_check(const char *data, const Layout *l, const char *function)
 {
     if (!l->indirect || l->nbytes == 0) {
         return 0;
@@ -179,7 +175,7 @@ tables_check(const char *data, const Layout *l, const char *what)
     int level;
     tables_of(&t, l, 1);
     if (tables_walk(&t, (char *)data, look_for_null, NULL, &level) < 0) {
-        return tables_refuse_null(&t, level, what);
+        return tables_refuse_null(&t, level, function, NULL);
     }
     return 0;
 }

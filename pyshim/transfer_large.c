@@ -56,8 +56,8 @@ typedef struct {
 static int
 reached(const Layout *l)
 {
-    for (int i = 0; l->indirect && i < l->ndim; i++) {
-        if (l->suboffsets[i] >= 0) {
+    for (int i = 0; i < l->ndim; i++) {
+        if (layout_reads_pointers(l, i)) {
             return i + 1;
         }
     }
@@ -83,12 +83,14 @@ outermost(const Part *p)
     return best;
 }
 
+/* The layout without its first n axes, which have one item each. Returns where
+ * what is left begins: pointers among them are followed. */
 static const char *
 drop(Layout *l, const char *at, int n)
 {
     bool behind = false; /* a pointer */
     for (int i = 0; i < l->ndim; i++) {
-        if (i < n && l->indirect && l->suboffsets[i] >= 0) {
+        if (i < n && layout_reads_pointers(l, i)) {
             memcpy(&at, at, sizeof at);
             at += l->suboffsets[i];
         }

@@ -69,7 +69,7 @@ turn(char *to, Py_ssize_t width, char *const *rows, Py_ssize_t m,
         }                                                                     \
     }                                                                         \
     static void turn_##NAME(char *to, Py_ssize_t width,                       \
-                            char *const *rows, Py_ssize_t m,            \
+                            char *const *rows, Py_ssize_t m,                  \
                             Py_ssize_t offset, Py_ssize_t step, Py_ssize_t n, \
                             size_t size)                                      \
     {                                                                         \

@@ -106,12 +106,6 @@ plan_block(Plan *p)
     }
 }
 
-static bool
-hops(const Layout *l, int axis)
-{
-    return l->indirect && l->suboffsets[axis] >= 0;
-}
-
 bool
 plan_make(Plan *p, char *to, const Layout *dst, const char *from,
           const Layout *src, Py_ssize_t itemsize)
@@ -132,7 +126,7 @@ plan_make(Plan *p, char *to, const Layout *dst, const char *from,
         if (dst->shape[i] == 0) {
             return false;
         }
-        if (hops(src, i) || hops(dst, i)) {
+        if (layout_reads_pointers(src, i) || layout_reads_pointers(dst, i)) {
             behind = i + 1;
         }
     }
@@ -142,7 +136,7 @@ plan_make(Plan *p, char *to, const Layout *dst, const char *from,
         for (int side = 0; side < SIDES; side++) {
             axis.step[side] = layouts[side]->strides[i];
             axis.hop[side] = -1;
-            if (hops(layouts[side], i)) {
+            if (layout_reads_pointers(layouts[side], i)) {
                 axis.hop[side] = layouts[side]->suboffsets[i];
                 p->pointed[side] = p->ndim + 1;
                 leads = true;

@@ -150,7 +150,7 @@ wrap_place(const Wrapping *w, const Layout *l, char *start, Memory *mem)
                      w->function, l->low, l->high, offset,
                      bound >= 0 ? bound : mem->block_size,
                      bound < 0 || size >= 0 ? ""
-                     : w->tables == NULL
+                     : !w->tables
                          ? ", as its ctypes type says: give nbytes= if there "
                            "are more"
                          : ", as its ctypes type says: give its address as a "
@@ -227,7 +227,7 @@ wrap_buffer(State *st, const Wrapping *w, Element *e, const Layout *l,
     mem->align = 0;
     mem->source = SOURCE_FOREIGN;
     if (wrap_place(w, l, start, mem) < 0 || wrap_owner(st, w, mem) < 0 ||
-        (w->tables != NULL && tables_check(mem->data, l, w->tables) < 0) ||
+        (w->tables && tables_check(mem->data, l, w->function) < 0) ||
         buffer_fill(st, b, e, l, w->readonly) < 0) {
         mem->release = RELEASE_GONE; /* nothing was taken */
         Py_CLEAR(mem->callback);

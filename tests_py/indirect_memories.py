@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
 from typing import Any
 
@@ -19,6 +20,15 @@ def says(text: str) -> str:
 
 def make(rows: Any = 2, cols: Any = 3, spelled: Any = "i", **kwargs: Any) -> IndirectMemory2D:
     return IndirectMemory2D.create_memory(rows, cols, spelled, **kwargs)
+
+
+def at_null() -> memoryview:
+    """What has three bytes, and says that they lie at NULL."""
+    make_view = ctypes.pythonapi.PyMemoryView_FromMemory
+    make_view.restype = ctypes.py_object
+    make_view.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+    view: memoryview = make_view(None, 3, 0x200)  # PyBUF_WRITE
+    return view
 
 
 def uneven(n: int = 3, width: int = 4) -> list[np.ndarray[Any, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _testbuffer
 import array
+import copy
 import ctypes
 import math
 from typing import Any
@@ -178,7 +179,7 @@ def test_a_null_among_the_rows_is_named_and_nothing_is_written(side: str):
     broken = pointers((3, 2), ctypes.addressof(row), 0, ctypes.addressof(row), keep=row)
     whole = np.zeros((3, 2), "B")
     pair = (broken, whole) if side == "dst" else (whole, broken)
-    with pytest.raises(ValueError, match=f"{side}: row 1 is NULL"):
+    with pytest.raises(ValueError, match=rf"^copyto\(\): row 1 of {side} is NULL"):
         pybuf.copyto(*pair)
     assert bytes(row) == b"\x07\x08"
     assert not whole.any()
@@ -190,9 +191,18 @@ def test_a_null_in_an_inner_table_is_named_by_all_its_indices():
     b = pybuf.wrap(
         outer, (1, 2, 1), "i", strides=(8, 8, 4), suboffsets=(0, 0, -1), owner=(outer, inner)
     )
-    for copy in (pybuf.copy, lambda b: pybuf.copyto(np.zeros((1, 2, 1), "i"), b), np.copy):
-        with pytest.raises((ValueError, BufferError), match=r"row \(0, 1\) is NULL|suboffsets"):
-            copy(b)
+    with pytest.raises(ValueError, match=r"row \(0, 1\) of src is NULL"):
+        pybuf.copyto(np.zeros((1, 2, 1), "i"), b)
+
+
+def test_a_null_row_is_an_error_of_the_function_that_was_called():
+    b = pointers((1, 2), 0)
+    for name in ("tobytes", "numpy"):
+        with pytest.raises(ValueError, match=rf"^{name}\(\): row 0 is NULL"):
+            getattr(b, name)()
+    for function in (pybuf.copy, copy.copy):
+        with pytest.raises(ValueError, match=r"^copy\(\): row 0 is NULL"):
+            function(b)
 
 
 @pytest.mark.parametrize("shape", [(0, 2), (2, 0)])
@@ -226,14 +236,6 @@ def test_the_views_end_when_the_copy_is_refused():
         pybuf.copyto(dst, src)
     dst.append(1)
     src.append(1)
-
-
-def test_an_exporter_that_ends_in_its_own_request_is_kept():
-    class Late(bytearray):
-        pass
-
-    pybuf.copyto(bytearray(3), Late(b"abc"))
-    pybuf.copyto(memoryview(bytearray(3)), pybuf.copy(b"abc"))
 
 
 @pytest.mark.parametrize("call", [(), (b"",), (b"", b"", True)])

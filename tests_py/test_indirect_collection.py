@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from indirect_memories import says
+from indirect_memories import at_null, says
 from pybuf.indirect import BufferCollection2D, IndirectMemory2D
 
 import pybuf
@@ -160,6 +160,11 @@ def test_what_an_exporter_raises_passes_through_unchanged():
 def test_what_exports_nothing_is_refused_by_its_number(row: Any):
     with pytest.raises(TypeError, match=r"^1\. object is .* has no buffer protocol"):
         BufferCollection2D([b"ab", row])
+
+
+def test_a_row_at_null_is_refused_by_its_number():
+    with pytest.raises(ValueError, match=r"^1\. object has 3 bytes .* lie at NULL"):
+        BufferCollection2D([b"abc", at_null()])
 
 
 def test_what_is_no_iterable_is_refused():

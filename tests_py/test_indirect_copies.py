@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,19 @@ def test_with_cast_partners_have_one_itemsize():
     back = np.zeros((2, 3), "f")
     mem.copy_to(back, cast=True)
     assert (back == 1).all()
+
+
+def test_copies_that_cannot_be_are_errors_of_the_method_that_was_called():
+    mem = make(2, 1, "l")
+    table = (ctypes.c_void_p * 2).from_address(mem.address)
+    over = pybuf.wrap(mem.address, (2, 1), "l", owner=mem)
+    with pytest.raises(ValueError, match=r"^copy_to\(\): items of obj lie where a table"):
+        mem.copy_to(over)
+    table[1] = None
+    with pytest.raises(ValueError, match=r"^copy_to\(\): row 1 of the memory is NULL"):
+        mem.copy_to(np.zeros((2, 1), "l"))
+    with pytest.raises(ValueError, match=r"^copy_from\(\): row 1 of obj is NULL"):
+        make(2, 1, "l").copy_from(mem)
 
 
 def test_what_exports_nothing_is_refused_in_words():

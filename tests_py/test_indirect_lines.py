@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from indirect_memories import A, make, says
+from indirect_memories import A, at_null, make, says
 from pybuf.indirect import IndirectMemory2D
 
 # ---- the lines of an array ----
@@ -57,6 +57,12 @@ def test_lines_with_gaps_are_refused():
 
 def test_a_line_of_one_item_has_no_gaps():
     assert IndirectMemory2D.view_from_rows(np.zeros((7, 2))[:, ::2]).shape == (7, 1)
+
+
+@pytest.mark.parametrize("view", BOTH)
+def test_a_source_at_null_is_refused(view: Any):
+    with pytest.raises(ValueError, match=r"3 bytes .* lie at NULL"):
+        view(at_null())
 
 
 @pytest.mark.parametrize("view", BOTH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import re
 import sys
 from typing import Any
 
@@ -83,6 +84,12 @@ def test_memory_without_items_is_memory():
 def test_counts_that_cannot_be_are_refused_in_words(rows: Any, cols: Any, error: Any):
     with pytest.raises(error, match=r"."):
         make(rows, cols)
+
+
+@pytest.mark.parametrize("shape", [(-1, 3), (3, -1)])
+def test_a_shape_that_cannot_be_is_named_whole(shape: Any):
+    with pytest.raises(ValueError, match=rf"^shape {re.escape(str(shape))}: extent"):
+        make(*shape)
 
 
 @pytest.mark.parametrize("format", ["nonsense", "", b"\xff", "i\0", "O"])

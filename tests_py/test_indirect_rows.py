@@ -12,7 +12,7 @@ import numpy as np
 import py_buffer
 import pytest
 from hypothesis import given
-from indirect_memories import uneven
+from indirect_memories import at_null, uneven
 from pybuf.indirect import BufferHolder, IndirectMemory2D, rows, zeros
 
 import pybuf
@@ -252,6 +252,11 @@ def test_what_cannot_be_is_refused_and_said_on_both_sides(text: str):
     seq, error = REFUSED[text]
     with pytest.raises(error, match=r"^rows\(\): " + text):
         rows(seq)
+
+
+def test_a_leaf_at_null_is_refused_by_its_number():
+    with pytest.raises(ValueError, match=r"^rows\(\): row \(0, 1\) has 3 bytes .* lie at NULL"):
+        rows([[b"abc", at_null()]])
 
 
 def test_leaves_of_other_suboffsets_are_refused():

@@ -9,7 +9,6 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-import strategies as s
 from hypothesis import given
 
 import pybuf
@@ -247,8 +246,3 @@ def test_a_row_of_no_items_reads_no_pointer():
     table = (ctypes.c_void_p * 2)(None, None)
     b = pybuf.wrap(table, (2, 0), "d", strides=(8, 8), suboffsets=(0, -1), owner=table)
     assert b.row(1).shape == (0,)
-
-
-def test_a_row_of_the_strategies_is_the_row(request: Any):
-    b = s.indirect([[1, 2, 3], [4, 5, 6]])
-    assert [b.row(i).tolist() for i in range(2)] == b.tolist()
