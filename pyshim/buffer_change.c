@@ -140,11 +140,7 @@ row_layout(Layout *l, char **data, Py_ssize_t i, Py_ssize_t itemsize)
     if (pointed && !none) {
         memcpy(data, *data, sizeof *data);
         if (*data == NULL) {
-            PyErr_Format(PyExc_ValueError,
-                         "row(): row %zd is NULL; each pointer of an indirect "
-                         "layout has to lead somewhere",
-                         i);
-            return -1;
+            return tables_refuse_null("row", &i, 1, NULL, !indirect);
         }
         *data += hop;
     }

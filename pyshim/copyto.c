@@ -131,7 +131,7 @@ collapse(CopySide *side, Py_ssize_t itemsize)
     if (side->layout.indirect) {
         side->given = side->layout;
         side->tables = side->data;
-        tables_collapse(&side->data, &side->layout, itemsize);
+        tables_collapse(&side->data, &side->layout, itemsize, NULL);
     }
 }
 

@@ -245,7 +245,7 @@ array_of_indirect(State *st, Buffer *b, CopyRule rule)
     Layout layout;
     buffer_get_layout(b, &layout);
     if (!st->numpy_unknown &&
-        tables_collapse(&data, &layout, b->element->itemsize)) {
+        tables_collapse(&data, &layout, b->element->itemsize, NULL)) {
         return array_over(st, b, data, layout.strides);
     }
     if (rule == COPY_NEVER) {

@@ -208,11 +208,9 @@ indirect_collection(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
                     : make_collection(&c);
     PyObject *result =
         format_with(b, c.format == NULL ? "" : PyBytes_AsString(c.format));
-    Aside aside = aside_put(); /* exporters may run Python */
     Py_XDECREF(c.holders);
     Py_XDECREF(c.format);
     Py_XDECREF(OBJECT(c.element));
     Py_XDECREF(OBJECT(c.type));
-    aside_return(aside);
     return result;
 }

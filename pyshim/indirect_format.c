@@ -81,7 +81,8 @@ format_spelled(State *st, const Element *e, PyObject *given)
         }
         Py_XDECREF(text);
         if (PyErr_Occurred()) {
-            if (!PyErr_ExceptionMatches(PyExc_Exception)) {
+            if (!PyErr_ExceptionMatches(PyExc_ValueError) &&
+                !PyErr_ExceptionMatches(PyExc_TypeError)) {
                 return NULL;
             }
             PyErr_Clear();

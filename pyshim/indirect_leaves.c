@@ -155,7 +155,11 @@ add_leaf(Rows *r, PyObject *obj)
         return -1;
     }
     Holder *h = holder_new(r->st, obj, r->flags);
-    if (h == NULL || PyTuple_SetItem(r->holders, r->held, OBJECT(h)) < 0) {
+    if (h == NULL) {
+        refuse_note("rows(): of %s", name_of(r->index, r->depth).text);
+        return -1;
+    }
+    if (PyTuple_SetItem(r->holders, r->held, OBJECT(h)) < 0) {
         return -1;
     }
     r->held++;
@@ -289,6 +293,12 @@ rows_collect(Rows *r, PyObject *seq)
             PyObject_GC_UnTrack(r->holders);
             failed = add_list(r, all, 0);
         }
+    }
+    if (!failed && r->leaf.ndim == 0 && PyObject_CheckBuffer(seq)) {
+        failed = refuse(PyExc_ValueError, seq,
+                        "rows(): the items of {} are copies, each in memory of "
+                        "its own, and no rows of it; give an array of two axes "
+                        "or more, or a list of exporters");
     }
     Py_DECREF(all);
     return failed;

@@ -81,9 +81,8 @@ fill_lines(Memory *mem, const Lines *lines, const Holder *h, bool none)
         }
         memcpy(&table[i], table[i], sizeof table[i]);
         if (table[i] == NULL) {
-            PyErr_Format(PyExc_ValueError,
-                         "row %zd of the buffer-object is NULL", i);
-            return -1;
+            return tables_refuse_null("view_from_rows", &i, 1,
+                                      "the buffer-object", true);
         }
         table[i] += lines->hop;
     }

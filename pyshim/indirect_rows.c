@@ -113,41 +113,18 @@ make_tables(const Rows *r, const Layout *l, bool flat, Memory *mem,
     return 0;
 }
 
-/* Where the leaves are not at even distances, for those who want them so: the
- * first that is not where the ones before it lead to. */
+/* For those who want no tables, where some are needed. */
 static int
-refuse_uneven(const Layout *l, int outer, char *const *leaves, Py_ssize_t total)
+refuse_uneven(const char *data, const Layout *l, const Uneven *where)
 {
-    uintptr_t step[PYBUF_MAX_NDIM];
-    Py_ssize_t index[PYBUF_MAX_NDIM], width = 1;
-    for (int axis = outer - 1; axis >= 0; axis--) {
-        step[axis] = l->shape[axis] > 1
-                         ? (uintptr_t)leaves[width] - (uintptr_t)leaves[0]
-                         : 0;
-        width *= l->shape[axis];
+    if (where->n == 0) {
+        return tables_check(data, l, "rows");
     }
-    for (Py_ssize_t i = 0; i < total; i++) {
-        uintptr_t expected = (uintptr_t)leaves[0];
-        Py_ssize_t rest = i;
-        for (int axis = outer - 1; axis >= 0; axis--) {
-            index[axis] = rest % l->shape[axis];
-            rest /= l->shape[axis];
-            expected += (uintptr_t)index[axis] * step[axis];
-        }
-        if (expected != (uintptr_t)leaves[i]) {
-            PyErr_Format(PyExc_ValueError,
-                         "rows(): %s lies %zd bytes from where the rows before "
-                         "it lead to, and indirect=False wants even distances; "
-                         "leave it out, or copy the rows into one array",
-                         name_of(index, outer).text,
-                         (Py_ssize_t)((uintptr_t)leaves[i] - expected));
-            return -1;
-        }
-    }
-    PyErr_SetString(PyExc_ValueError,
-                    "rows(): the rows read pointers themselves, which lie at no "
-                    "even distances, and indirect=False wants those; leave it "
-                    "out, or copy the rows into one array");
+    PyErr_Format(PyExc_ValueError,
+                 "rows(): %s lies %zd bytes from where the rows before it lead "
+                 "to, and indirect=False wants even distances; leave it out, or "
+                 "copy the rows into one array",
+                 name_of(where->index, where->n).text, where->off);
     return -1;
 }
 
@@ -165,6 +142,7 @@ make_rows(Rows *r, PyObject *shape, bool readonly, Tabled tabled)
         return NULL;
     }
     char *data = mem.data;
+    Uneven where;
     bool plain = false;
     int failed = 0;
     if (tabled == ALWAYS) {
@@ -175,12 +153,12 @@ make_rows(Rows *r, PyObject *shape, bool readonly, Tabled tabled)
         data = memory_nowhere();
         failed = layout_contiguous(&l, itemsize, 'C');
     }
-    else if (tables_collapse(&data, &l, itemsize)) {
+    else if (tables_collapse(&data, &l, itemsize, &where)) {
         plain = true;
         failed = layout_strided(&l, itemsize);
     }
     else if (tabled == NEVER) {
-        failed = refuse_uneven(&l, l.ndim - r->leaf.ndim, leaves, r->total);
+        failed = refuse_uneven(data, &l, &where);
     }
     if (plain || failed) {
         memory_release(&mem);
@@ -238,10 +216,8 @@ indirect_rows(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                       : indirect     ? ALWAYS
                                      : NEVER);
     }
-    Aside aside = aside_put(); /* exporters may run Python */
     Py_XDECREF(r.holders);
     Py_XDECREF(OBJECT(r.element));
     Py_XDECREF(OBJECT(r.type));
-    aside_return(aside);
     return (PyObject *)b;
 }

@@ -178,7 +178,7 @@ collect(const CopySide *side, Wanted wanted)
                note(&wanted, &t, &t.stretches[0], side->tables) == WALK_STOP;
     }
     int found = tables_walk(&t, side->tables, note, &wanted, &level);
-    return found < 0 ? tables_refuse_null(&t, level, side->function, side->what)
+    return found < 0 ? tables_refuse_level(&t, level, side->function, side->what)
                      : found;
 }
 

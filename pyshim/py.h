@@ -48,6 +48,13 @@ pending_restore(Pending p)
     PyErr_Restore(p.type, p.value, p.traceback);
 }
 
+/* Makes an object of it, if it is not one yet. */
+static inline void
+pending_normalize(Pending *p)
+{
+    PyErr_NormalizeException(&p->type, &p->value, &p->traceback);
+}
+
 #pragma GCC diagnostic pop
 
 static inline void

@@ -69,3 +69,20 @@ refuse(PyObject *type, PyObject *obj, const char *format, ...)
     Py_XDECREF(whole);
     return -1;
 }
+
+void
+refuse_note(const char *format, ...)
+{
+    Pending error = pending_save();
+    va_list args;
+    va_start(args, format);
+    PyObject *note = PyUnicode_FromFormatV(format, args);
+    va_end(args);
+    pending_normalize(&error);
+    PyObject *done =
+        note == NULL ? NULL
+                     : PyObject_CallMethod(error.value, "add_note", "O", note);
+    Py_XDECREF(done);
+    Py_XDECREF(note);
+    pending_restore(error); /* in place of one of its own */
+}

@@ -197,6 +197,8 @@ int thread_key_make(ThreadKey *key, void (*end)(void *));
 /* Sets an exception about `obj`, which stands in the sentence where its format
  * has {}: a short form of its repr. Returns -1. */
 int refuse(PyObject *type, PyObject *obj, const char *format, ...);
+/* Adds a note to the exception that somebody else has set. */
+void refuse_note(const char *format, ...);
 
 /* ---- args.c ------------------------------------------------------------ */
 
@@ -340,64 +342,6 @@ int layout_strided(Layout *l, Py_ssize_t itemsize);
 void layout_of_part(Layout *l, Py_ssize_t itemsize);
 /* Whether [start + first, start + last) is inside of the address space. */
 bool layout_is_reachable(const void *start, Py_ssize_t first, Py_ssize_t last);
-
-/* ---- transfer.c --------------------------------------------------------- */
-
-/* Copies all items into another memory that does not overlap with it. The
- * layouts have one shape and item size, and no NULL in their tables. Read of
- * them: ndim, shape, strides, indirect and suboffsets. Any thread. */
-void transfer_items(char *to, const Layout *dst, const char *from,
-                    const Layout *src, Py_ssize_t itemsize);
-
-/* ---- transfer_large.c ----------------------------------------------------- */
-
-/* The same in parts, with other threads, for which also nbytes is read of dst.
- * go_on(context) is called from time to time, on the calling thread, and ends
- * the copy if it returns false. Returns 1; 0 if it was ended; or -1, with
- * nothing copied, if there is no memory. Any thread. */
-int transfer_large(char *to, const Layout *dst, const char *from,
-                   const Layout *src, Py_ssize_t itemsize,
-                   bool (*go_on)(void *), void *context);
-
-/* ---- tables.c: the tables of pointers that indirect layouts read ----------- */
-
-#define NAME_CAP 1600 /* 64 numbers of 20 digits and what is between them */
-
-typedef struct {
-    char text[NAME_CAP];
-} Name;
-
-/* "row 3", or "row (1, 2)": what a pointer leads to, by its n indices. */
-Name name_of(const Py_ssize_t *index, int n);
-/* ValueError, of `function`, if one of the pointers is NULL. Of l nbytes is read
- * too. */
-int tables_check(const char *data, const Layout *l, const char *function);
-/* Where all pointers lie at even distances: makes the layout a strided one from
- * *data on and returns true. Its flags are not worked out. Else it changes
- * nothing and returns false; so it does for a NULL. */
-bool tables_collapse(char **data, Layout *l, Py_ssize_t itemsize);
-
-/* ---- overlap.c ------------------------------------------------------------- */
-
-/* One side of a copy. */
-typedef struct {
-    const char *function; /* whose errors they are, */
-    const char *what;     /* and how those name this side */
-    char *data;           /* as the items are found: */
-    Layout layout;
-    char *tables; /* where the tables begin that lead to them, */
-    Layout given; /* and how they are laid out; NULL: there are none */
-} CopySide;
-
-typedef enum {
-    OVERLAP_NONE,
-    OVERLAP_ITEMS,  /* items of dst may lie where items of src do */
-    OVERLAP_TABLES, /* or where a table is that either side needs */
-} Overlap;
-
-/* Both sides have items. ValueError for a NULL in a table, MemoryError. */
-int copy_overlap(const CopySide *dst, const CopySide *src,
-                 Py_ssize_t itemsize, Overlap *out);
 
 /* ---- buffer.c: the object ----------------------------------------------- */
 
@@ -639,6 +583,7 @@ int memory_prepare(void);
 /* Gives the memory back, once; runs callbacks. Keeps a pending exception. */
 void memory_release(Memory *mem);
 
+#include "copies.h"
 #include "trace.h"
 
 /* ---- source_c.c, source_go.c: one source of memory each ------------------ */
@@ -702,14 +647,12 @@ PyObject *door_reduce_ex(PyObject *self, PyObject *protocol);
 PyObject *door_rebuild(PyObject *module, PyObject *const *args,
                        Py_ssize_t nargs);
 
-/* ---- make.c, copy.c, wrap.c: the functions that make Buffers ------------- */
+/* ---- make.c, wrap.c: the functions that make Buffers ---------------------- */
 
 PyObject *pybuf_empty(PyObject *module, PyObject *const *args,
                       Py_ssize_t nargs, PyObject *kwnames);
 PyObject *pybuf_zeros(PyObject *module, PyObject *const *args,
                       Py_ssize_t nargs, PyObject *kwnames);
-PyObject *pybuf_copy(PyObject *module, PyObject *const *args,
-                     Py_ssize_t nargs, PyObject *kwnames);
 PyObject *pybuf_wrap(PyObject *module, PyObject *const *args,
                      Py_ssize_t nargs, PyObject *kwnames);
 
@@ -718,39 +661,6 @@ int wrap_dims(PyObject *arg, const char *function, const char *what,
               const char *item, int ndim, Py_ssize_t *out);
 /* New memory for a layout, and a writable Buffer over it. */
 Buffer *make_buffer(State *st, Element *e, const Layout *l, Wish wish);
-/* A new Buffer with a contiguous copy of what `src` exports. */
-Buffer *copy_of(State *st, PyObject *src, char order, Wish wish);
-/* What a view holds that the exporter `obj` has filled: the type of its items,
- * owned, and where they lie: ndim, shape, strides and suboffsets of the layout,
- * whether it is indirect, and nbytes. */
-Element *read_exporter(State *st, PyObject *obj, const Py_buffer *view,
-                       Layout *l);
-/* The layout alone, for items of so many bytes, whatever they are. */
-int layout_of_exporter(Layout *l, const Py_buffer *view, Py_ssize_t itemsize);
-/* The items of a Buffer that need not be open, in `order`, at `to`. Errors are
- * those of `function`. */
-int copy_out(Buffer *b, char order, char *to, const char *function);
-/* As transfer_items(), of memories that the caller holds. Other threads run
- * while much is copied, and what signals raise ends it. */
-int copy_items(char *to, const Layout *dst, const char *from,
-               const Layout *src, Py_ssize_t itemsize);
-/* A copy of an open Buffer in memory of C's, writable and without gaps, for
- * `function`. */
-Buffer *copy_plain(State *st, Buffer *b, const char *function);
-/* __copy__ and __deepcopy__: items are no objects, so the two are one. */
-PyObject *buffer_copy(PyObject *self, PyObject *memo);
-
-/* A view that is ours: held for a copy, which nobody sees. */
-typedef struct {
-    Py_buffer view;
-    Buffer *ours; /* borrowed: whose memory the exporter lends, if that is a
-                   * Buffer's */
-    uint64_t lends;
-} OwnView;
-
-int own_view_open(State *st, OwnView *own, PyObject *obj, int flags);
-void own_view_close(OwnView *own);
-
 /* What a caller says of memory that somebody else made: places of arguments,
  * which are read where args_bind() put them, from `owner` on. NULL is left
  * out. */
@@ -777,17 +687,6 @@ typedef struct {
  * still the caller's. */
 Buffer *wrap_buffer(State *st, const Wrapping *w, Element *e, const Layout *l,
                     void *start);
-
-/* ---- copyto.c -------------------------------------------------------------- */
-
-/* All items of src to dst, of one shape and item size; both are held, and may
- * overlap. Of the sides data and layout are given, the rest is this function's.
- * ValueError, before anything is written, for NULL in a table and for a table
- * that would be written over. */
-int copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize);
-
-PyObject *pybuf_copyto(PyObject *module, PyObject *const *args,
-                       Py_ssize_t nargs, PyObject *kwnames);
 
 /* ---- adopt.c: a descriptor becomes a Buffer ------------------------------- */
 

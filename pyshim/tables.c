@@ -151,18 +151,24 @@ name_of(const Py_ssize_t *index, int n)
 }
 
 int
-tables_refuse_null(const Tables *t, int level, const char *function,
-                   const char *what)
+tables_refuse_null(const char *function, const Py_ssize_t *index, int n,
+                   const char *what, bool items)
 {
-    Name row = name_of(t->index, t->stretches[level].end);
     PyErr_Format(PyExc_ValueError,
                  "%s(): %s%s%s is NULL; each pointer of an indirect layout has "
                  "to lead to %s",
-                 function, row.text, what == NULL ? "" : " of ",
+                 function, name_of(index, n).text, what == NULL ? "" : " of ",
                  what == NULL ? "" : what,
-                 t->stretches[level + 1].last ? "items"
-                                              : "a table of pointers");
+                 items ? "items" : "a table of pointers");
     return -1;
+}
+
+int
+tables_refuse_level(const Tables *t, int level, const char *function,
+                    const char *what)
+{
+    return tables_refuse_null(function, t->index, t->stretches[level].end,
+                              what, t->stretches[level + 1].last);
 }
 
 int
@@ -175,7 +181,7 @@ tables_check(const char *data, const Layout *l, const char *function)
     int level;
     tables_of(&t, l, 1);
     if (tables_walk(&t, (char *)data, look_for_null, NULL, &level) < 0) {
-        return tables_refuse_null(&t, level, function, NULL);
+        return tables_refuse_level(&t, level, function, NULL);
     }
     return 0;
 }
@@ -188,6 +194,7 @@ typedef struct {
     uintptr_t base;
     uintptr_t step[PYBUF_MAX_NDIM]; /* along the axes before the last stretch */
     bool begun;
+    Py_ssize_t off; /* of the one that is not there, from where it would be */
 } Grid;
 
 static WalkStep
@@ -215,11 +222,12 @@ check_grid(void *context, const Tables *t, const Stretch *stretch, char *at)
         grid->step[moved] = (uintptr_t)at - grid->base;
         return WALK_ON;
     }
-    return expected == (uintptr_t)at ? WALK_ON : WALK_STOP;
+    grid->off = (Py_ssize_t)((uintptr_t)at - expected);
+    return grid->off == 0 ? WALK_ON : WALK_STOP;
 }
 
 bool
-tables_collapse(char **data, Layout *l, Py_ssize_t itemsize)
+tables_collapse(char **data, Layout *l, Py_ssize_t itemsize, Uneven *where)
 {
     if (!l->indirect || l->nbytes == 0) {
         return !l->indirect;
@@ -228,10 +236,17 @@ tables_collapse(char **data, Layout *l, Py_ssize_t itemsize)
     Grid grid = {.begun = false};
     int level;
     tables_of(&t, l, itemsize);
-    if (tables_walk(&t, *data, check_grid, &grid, &level) != 0) {
+    int found = tables_walk(&t, *data, check_grid, &grid, &level);
+    int axes = t.stretches[t.n - 1].first; /* that lead to the items */
+    if (found != 0) {
+        if (where != NULL) {
+            where->n = found < 0 ? 0 : axes;
+            where->off = grid.off;
+            memcpy(where->index, t.index, sizeof where->index);
+        }
         return false;
     }
-    for (int i = t.stretches[t.n - 1].first - 1; i >= 0; i--) {
+    for (int i = axes - 1; i >= 0; i--) {
         l->strides[i] = l->shape[i] > 1    ? (Py_ssize_t)grid.step[i]
                         : i + 1 < l->ndim ? l->shape[i + 1] * l->strides[i + 1]
                                           : itemsize;

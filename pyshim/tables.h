@@ -43,9 +43,8 @@ int tables_walk(Tables *t, char *data, TablesVisit visit, void *context,
  * one is NULL. */
 bool table_bounds(const Tables *t, const Stretch *table, const char *at,
                   uintptr_t *least, uintptr_t *greatest);
-/* The ValueError of `function` for that NULL, in the memory that it calls `what`;
- * NULL if there is but one. Returns -1. */
-int tables_refuse_null(const Tables *t, int level, const char *function,
-                       const char *what);
+/* As tables_refuse_null(), of the NULL that the walk came to. */
+int tables_refuse_level(const Tables *t, int level, const char *function,
+                        const char *what);
 
 #endif

@@ -132,12 +132,27 @@ def test_leaves_may_have_gaps_and_turns(take: Any):
     assert np.array_equal(pybuf.copy(b).numpy(), np.stack([p[take] for p in parts]))
 
 
+def test_items_of_an_array_are_no_rows_of_it():
+    with pytest.raises(ValueError, match=r"the items of array\(.* are copies"):
+        rows(np.zeros(3))
+    alone = [np.array(1.0), np.array(2.0)]
+    assert rows(alone).tolist() == [1, 2]
+
+
+def test_an_exporter_s_own_error_is_noted_with_its_row():
+    fixed = np.zeros(3)
+    fixed.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only") as caught:
+        rows([[np.zeros(3), np.zeros(3)], [np.zeros(3), fixed]], readonly=False)
+    assert caught.value.__notes__ == ["rows(): of row (1, 1)"]
+
+
 def test_leaves_may_be_indirect_themselves():
     one, other = (rows(uneven(), indirect=True) for _ in range(2))
     b = rows([one, other, one])
     assert b.suboffsets == (0, 0, -1)
     assert b.tolist() == [one.tolist(), other.tolist(), one.tolist()]
-    with pytest.raises(ValueError, match="the rows read pointers themselves"):
+    with pytest.raises(ValueError, match=r"row \(0, 2\) lies"):
         rows([one], indirect=False)
 
 
