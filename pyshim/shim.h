@@ -347,8 +347,9 @@ void transfer_items(char *to, const Layout *dst, const char *from,
 
 /* The same in parts, with other threads, for which also nbytes is read of dst.
  * go_on(context) is called from time to time, on the calling thread, and ends
- * the copy if it returns false. Returns 1; 0 if it was ended; or -1, with
- * nothing copied, if there is no memory. Any thread. */
+ * the copy if it returns false; it may fork: the child copies all once more,
+ * alone. Returns 1; 0 if it was ended; or -1, with nothing copied, if there is
+ * no memory. Any thread. */
 int transfer_large(char *to, const Layout *dst, const char *from,
                    const Layout *src, Py_ssize_t itemsize,
                    bool (*go_on)(void *), void *context);
