@@ -150,7 +150,7 @@ def test_a_signal_s_handler_may_let_it_go_on(fresh: Any):
     got = []
     def handler(*args):
         got.append(args)
-        if len(got) >= 3:
+        if len(got) == 3:
             raise ZeroDivisionError
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
