@@ -248,8 +248,12 @@ array_of_indirect(State *st, Buffer *b, CopyRule rule)
     char *data = b->mem.data;
     Layout layout;
     buffer_get_layout(b, &layout);
+    bool none = layout.nbytes == 0; /* items lie as anyone likes */
+    if (none && layout_contiguous(&layout, b->element->itemsize, 'C') < 0) {
+        return NULL;
+    }
     if (!st->numpy_unknown &&
-        tables_collapse(&data, &layout, b->element->itemsize)) {
+        (none || tables_collapse(&data, &layout, b->element->itemsize))) {
         return array_over(st, b, data, layout.strides);
     }
     if (rule == COPY_NEVER) {
