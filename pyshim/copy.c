@@ -125,15 +125,15 @@ copy_view(State *st, PyObject *src, const Py_buffer *view, char order,
 int
 own_view_open(State *st, OwnView *held, PyObject *obj, int flags)
 {
-    held->ours = Py_IS_TYPE(obj, st->buffer_type) ? (Buffer *)obj
-                 : PyObject_TypeCheck(obj, st->indirect_type)
-                     ? memory2d_buffer(obj)
-                     : NULL;
-    held->lends = held->ours == NULL ? 0 : held->ours->lends;
     if (PyObject_GetBuffer(obj, &held->view, flags) < 0) {
         element_explain(st, obj);
         return -1;
     }
+    held->ours = held->view.obj != obj                   ? NULL
+                 : Py_IS_TYPE(obj, st->buffer_type) ? (Buffer *)obj
+                 : PyObject_TypeCheck(obj, st->indirect_type)
+                     ? memory2d_buffer(obj)
+                     : NULL;
     return 0;
 }
 
@@ -143,7 +143,7 @@ own_view_close(OwnView *held)
     Buffer *ours = held->ours;
     Py_XINCREF(OBJECT(ours)); /* the view may have held the last reference */
     PyBuffer_Release(&held->view);
-    if (ours != NULL && ours->lends == held->lends + 1) {
+    if (ours != NULL) {
         buffer_unlend_pointer(ours); /* nobody else saw it */
     }
     Py_XDECREF(OBJECT(ours));

@@ -725,9 +725,8 @@ Buffer *copy_plain(State *st, Buffer *b);
 /* A view that is ours: held for a copy, which nobody sees. */
 typedef struct {
     Py_buffer view;
-    Buffer *ours; /* borrowed: whose memory the exporter lends, if that is a
-                   * Buffer's */
-    uint64_t lends;
+    Buffer *ours; /* borrowed: whose memory it is; NULL: no Buffer's, or some
+                   * __buffer__ has handed it on */
 } OwnView;
 
 int own_view_open(State *st, OwnView *own, PyObject *obj, int flags);
