@@ -84,6 +84,13 @@ layout_of_exporter(Layout *l, const Py_buffer *view, Py_ssize_t itemsize)
                      l->nbytes, view->len);
         return -1;
     }
+    if (l->nbytes > 0 && view->buf == NULL) {
+        PyErr_Format(PyExc_ValueError,
+                     "the exporter has %zd bytes and says that they lie at "
+                     "NULL",
+                     l->nbytes);
+        return -1;
+    }
     l->indirect = view->suboffsets != NULL;
     for (int i = 0; i < l->ndim; i++) {
         if (view->strides != NULL) {
