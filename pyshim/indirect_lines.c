@@ -90,6 +90,19 @@ fill_lines(Memory *mem, const Lines *lines, const Holder *h, bool none)
     return 0;
 }
 
+static int
+check_length(const Layout *l, const Py_buffer *view)
+{
+    if (l->nbytes != view->len) {
+        PyErr_Format(PyExc_ValueError,
+                     "the exporter says a shape of %zd bytes and a length of "
+                     "%zd bytes",
+                     l->nbytes, view->len);
+        return -1;
+    }
+    return 0;
+}
+
 static Buffer *
 make_lines(State *st, Holder *h, Element *e, bool by_column, bool readonly)
 {
@@ -99,6 +112,7 @@ make_lines(State *st, Holder *h, Element *e, bool by_column, bool readonly)
     Py_ssize_t n;
     if (read_lines(&h->view, by_column, &lines) < 0 ||
         tables_layout_2d(&l, lines.rows, lines.columns, e->itemsize) < 0 ||
+        check_length(&l, &h->view) < 0 ||
         holder_address(h, "the buffer-object") == NULL ||
         tables_count(&l, 0, &n) < 0 || tables_new(&mem, n) < 0) {
         return NULL;
@@ -165,11 +179,15 @@ check_pointers(State *st, PyObject *array, const Py_buffer *view,
         return -1;
     }
     int ctypes = address_is_ctypes(st, Py_TYPE(array));
-    if (ctypes <= 0 || view->ndim != 1) {
+    /* A __buffer__ of its own may give something else. */
+    bool gaps = view->strides != NULL && view->ndim == 1 &&
+                view->strides[0] != POINTER_SIZE;
+    if (ctypes <= 0 || view->ndim != 1 || gaps ||
+        view->itemsize != POINTER_SIZE) {
         return ctypes < 0 ? -1
                           : refuse(PyExc_TypeError, array,
                                    "ptr is {}; it must be a ctypes array of "
-                                   "pointers, with one axis");
+                                   "pointers, with one axis and without gaps");
     }
     Py_ssize_t have = view->len / view->itemsize;
     if (have < rows) {
