@@ -15,8 +15,9 @@ void transfer_items(char *to, const Layout *dst, const char *from,
 
 /* The same in parts, with other threads, for which also nbytes is read of dst.
  * go_on(context) is called from time to time, on the calling thread, and ends
- * the copy if it returns false. Returns 1; 0 if it was ended; or -1, with
- * nothing copied, if there is no memory. Any thread. */
+ * the copy if it returns false; it may fork: the child copies all once more,
+ * alone. Returns 1; 0 if it was ended; or -1, with nothing copied, if there is
+ * no memory. Any thread. */
 int transfer_large(char *to, const Layout *dst, const char *from,
                    const Layout *src, Py_ssize_t itemsize,
                    bool (*go_on)(void *), void *context);
@@ -100,9 +101,8 @@ PyObject *buffer_copy(PyObject *self, PyObject *memo);
 /* A view that is ours: held for a copy, which nobody sees. */
 typedef struct {
     Py_buffer view;
-    Buffer *ours; /* borrowed: whose memory the exporter lends, if that is a
-                   * Buffer's */
-    uint64_t lends;
+    Buffer *ours; /* borrowed: whose memory it is; NULL: no Buffer's, or some
+                   * __buffer__ has handed it on */
 } OwnView;
 
 int own_view_open(State *st, OwnView *own, PyObject *obj, int flags);

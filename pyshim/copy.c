@@ -55,12 +55,12 @@ copy_layout(State *st, Element *e, const char *from, const Layout *src,
     if (layout_contiguous(&dst, e->itemsize, order) < 0) {
         return NULL;
     }
-    if (tables_check(from, src, function) < 0) {
-        return NULL;
-    }
+    /* Memory first: that of more items than there can be is refused at once,
+     * where to look through their tables takes as long as they are many. */
     Buffer *b = make_buffer(st, e, &dst, wish);
     if (b != NULL &&
-        copy_items(b->mem.data, &dst, from, src, e->itemsize) < 0) {
+        (tables_check(from, src, function) < 0 ||
+         copy_items(b->mem.data, &dst, from, src, e->itemsize) < 0)) {
         Py_CLEAR(b);
     }
     return b;
@@ -82,6 +82,13 @@ layout_of_exporter(Layout *l, const Py_buffer *view, Py_ssize_t itemsize)
                      "the exporter says a shape of %zd bytes and a length of "
                      "%zd bytes",
                      l->nbytes, view->len);
+        return -1;
+    }
+    if (l->nbytes > 0 && view->buf == NULL) {
+        PyErr_Format(PyExc_ValueError,
+                     "the exporter has %zd bytes and says that they lie at "
+                     "NULL",
+                     l->nbytes);
         return -1;
     }
     l->indirect = view->suboffsets != NULL;
@@ -125,15 +132,15 @@ copy_view(State *st, PyObject *src, const Py_buffer *view, char order,
 int
 own_view_open(State *st, OwnView *own, PyObject *obj, int flags)
 {
-    own->ours = Py_IS_TYPE(obj, st->buffer_type) ? (Buffer *)obj
-                : PyObject_TypeCheck(obj, st->indirect_type)
-                    ? memory2d_buffer(obj)
-                    : NULL;
-    own->lends = own->ours == NULL ? 0 : own->ours->lends;
     if (PyObject_GetBuffer(obj, &own->view, flags) < 0) {
         element_explain(st, obj);
         return -1;
     }
+    own->ours = own->view.obj != obj                    ? NULL
+                : Py_IS_TYPE(obj, st->buffer_type) ? (Buffer *)obj
+                : PyObject_TypeCheck(obj, st->indirect_type)
+                    ? memory2d_buffer(obj)
+                    : NULL;
     return 0;
 }
 
@@ -144,7 +151,7 @@ own_view_close(OwnView *own)
     Aside aside = aside_put(); /* an exporter may run Python */
     Py_XINCREF(OBJECT(ours)); /* the view may have held the last reference */
     PyBuffer_Release(&own->view);
-    if (ours != NULL && ours->lends == own->lends + 1) {
+    if (ours != NULL) {
         buffer_unlend_pointer(ours); /* nobody else saw it */
     }
     Py_XDECREF(OBJECT(ours));

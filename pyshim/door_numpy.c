@@ -190,8 +190,12 @@ is_plain(const Buffer *b, const Py_ssize_t *strides)
 static PyObject *
 array_over(State *st, Buffer *b, char *data, const Py_ssize_t *strides)
 {
+    /* NumPy's import runs what it likes, and other threads: nothing may be moved
+     * meanwhile, and it is judged again. */
+    buffer_lend(b);
     PyObject *descr = element_descr(st, b->element);
-    /* Judged again: NumPy's import runs what it likes, and other threads. */
+    buffer_unlend(b);
+    buffer_unlend_pointer(b);
     PyObject *lease =
         descr == NULL || buffer_open(b) < 0 ? NULL : lease_new(st, b);
     if (lease == NULL) {
@@ -244,8 +248,12 @@ array_of_indirect(State *st, Buffer *b, CopyRule rule)
     char *data = b->mem.data;
     Layout layout;
     buffer_get_layout(b, &layout);
+    bool none = layout.nbytes == 0; /* items lie as anyone likes */
+    if (none && layout_contiguous(&layout, b->element->itemsize, 'C') < 0) {
+        return NULL;
+    }
     if (!st->numpy_unknown &&
-        tables_collapse(&data, &layout, b->element->itemsize, NULL)) {
+        (none || tables_collapse(&data, &layout, b->element->itemsize, NULL))) {
         return array_over(st, b, data, layout.strides);
     }
     if (rule == COPY_NEVER) {

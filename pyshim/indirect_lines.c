@@ -93,13 +93,12 @@ static Buffer *
 make_lines(State *st, Holder *h, Element *e, bool by_column, bool readonly)
 {
     Lines lines;
-    Layout l;
+    Layout l, theirs; /* the latter only to be judged */
     Memory mem;
     Py_ssize_t n;
     if (read_lines(&h->view, by_column, &lines) < 0 ||
         tables_layout_2d(&l, lines.rows, lines.columns, e->itemsize) < 0 ||
-        (holder_is_nowhere(h) &&
-         holder_refuse_nowhere(h, "", "the buffer-object") < 0) ||
+        layout_of_exporter(&theirs, &h->view, e->itemsize) < 0 ||
         tables_count(&l, 0, &n) < 0 || tables_new(&mem, n) < 0) {
         return NULL;
     }
@@ -165,11 +164,15 @@ check_pointers(State *st, PyObject *array, const Py_buffer *view,
         return -1;
     }
     int ctypes = address_is_ctypes(st, Py_TYPE(array));
-    if (ctypes <= 0 || view->ndim != 1) {
+    /* A __buffer__ of its own may give something else. */
+    bool gaps = view->strides != NULL && view->ndim == 1 &&
+                view->strides[0] != POINTER_SIZE;
+    if (ctypes <= 0 || view->ndim != 1 || gaps ||
+        view->itemsize != POINTER_SIZE) {
         return ctypes < 0 ? -1
                           : refuse(PyExc_TypeError, array,
                                    "ptr is {}; it must be a ctypes array of "
-                                   "pointers, with one axis");
+                                   "pointers, with one axis and without gaps");
     }
     Py_ssize_t have = view->len / view->itemsize;
     if (have < rows) {

@@ -238,11 +238,14 @@ any_meet(const Spans *a, const Spans *b)
 
 static int
 meet(const CopySide *dst, const CopySide *other, Py_ssize_t itemsize, bool items,
-     Spans limits)
+     bool closely)
 {
     Spans mine, theirs = {.each = NULL};
+    Spans limits = {.most = items ? MANY : SIZE_MAX,
+                    .gap = closely ? (Py_ssize_t)sizeof(char *) : PY_SSIZE_T_MAX};
     int found = collect_sorted(&mine, dst, itemsize, true, limits);
-    if (found == 0) {
+    if (found == 0) { /* an item has room between pointers if it is that small */
+        limits.gap = closely ? itemsize : PY_SSIZE_T_MAX;
         found = collect_sorted(&theirs, other, itemsize, items, limits);
     }
     int answer = found == 0                      ? any_meet(&mine, &theirs)
@@ -264,13 +267,9 @@ static int
 pieces_meet(const CopySide *dst, const CopySide *other, Py_ssize_t itemsize,
             bool items)
 {
-    Spans limits = {.most = items ? MANY : SIZE_MAX, .gap = PY_SSIZE_T_MAX};
-    int answer = meet(dst, other, itemsize, items, limits);
-    if (answer == 1 && !items) {
-        limits.gap = sizeof(char *);
-        answer = meet(dst, other, itemsize, items, limits);
-    }
-    return answer;
+    int answer = meet(dst, other, itemsize, items, false);
+    return answer == 1 && !items ? meet(dst, other, itemsize, items, true)
+                                 : answer;
 }
 
 int

@@ -36,6 +36,8 @@ typedef struct {
     Part all;
     Py_ssize_t itemsize;
     Py_ssize_t most; /* bytes of a part */
+    int32_t process; /* that its threads are in */
+    bool ended;      /* go_on() said so */
     atomic_size_t begun;
     atomic_bool stop;
     atomic_int holders; /* threads that use this; the last one frees it */
@@ -123,6 +125,13 @@ enter(Part *p)
     return true;
 }
 
+/* Whether this is the child of the process that the copy began in. */
+static bool
+is_forked(const Job *job)
+{
+    return rebirth_process() != job->process;
+}
+
 static bool
 may_go_on(Worker *w)
 {
@@ -139,12 +148,13 @@ may_go_on(Worker *w)
         ASK_AFTER) {
         return true;
     }
-    bool yes = w->go_on(w->context);
+    w->job->ended = !w->go_on(w->context);
     clock_gettime(CLOCK_MONOTONIC, &w->asked);
-    if (!yes) {
+    if (w->job->ended || is_forked(w->job)) {
         atomic_store(&w->job->stop, true);
+        return false;
     }
-    return yes;
+    return true;
 }
 
 /* Returns false if it was stopped. */
@@ -260,7 +270,9 @@ transfer_large(char *to, const Layout *dst, const char *from,
     if (job == NULL) {
         return -1;
     }
-    *job = (Job){.all = {to, from, *dst, *src}, .itemsize = itemsize};
+    *job = (Job){.all = {to, from, *dst, *src},
+                 .itemsize = itemsize,
+                 .process = rebirth_process()};
     atomic_init(&job->begun, 0);
     atomic_init(&job->stop, false);
     atomic_init(&job->holders, 1);
@@ -272,6 +284,15 @@ transfer_large(char *to, const Layout *dst, const char *from,
     pthread_t threads[THREADS_MAX];
     helpers = start_helpers(job, threads, helpers);
     bool done = take_part(job, go_on, context);
+    while (is_forked(job)) { /* by go_on() */
+        /* The helpers are not here, and nobody knows what they had copied. */
+        helpers = 0;
+        job->process = rebirth_process();
+        atomic_store(&job->holders, 1);
+        atomic_store(&job->begun, 0);
+        atomic_store(&job->stop, false);
+        done = !job->ended && take_part(job, go_on, context);
+    }
     for (int i = 0; i < helpers; i++) {
         pthread_join(threads[i], NULL);
     }

@@ -7,6 +7,8 @@ import array
 import copy
 import ctypes
 import math
+import sys
+import threading
 from typing import Any
 
 import hypothesis.strategies as st
@@ -211,6 +213,19 @@ def test_where_there_are_no_items_no_pointer_is_read(shape: Any):
     pybuf.copyto(np.zeros(shape, "B"), pointers(shape, 0, 0))
 
 
+def test_more_items_than_memory_are_refused_before_their_tables_are_read():
+    """One pointer for all of them: to look at each would take years."""
+    row = ctypes.c_ubyte(7)
+    table = ctypes.c_void_p(ctypes.addressof(row))
+    b = pybuf.wrap(
+        ctypes.addressof(table), (1 << 60,), "B", strides=0, suboffsets=0, owner=(table, row)
+    )
+    with pytest.raises(MemoryError):
+        pybuf.copy(b)
+    with pytest.raises(MemoryError):
+        b.tobytes()
+
+
 # ---- who holds what ----
 
 
@@ -242,6 +257,48 @@ def test_the_views_end_when_the_copy_is_refused():
 def test_arguments_are_two_and_cast_is_a_keyword(call: Any):
     with pytest.raises(TypeError, match="copyto"):
         pybuf.copyto(*call)
+
+
+# ---- what is left behind ----
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes of Python export from 3.12 on")
+def test_copies_of_two_threads_at_a_time_leave_nothing_lent():
+    """Whichever ends first."""
+
+    class Waits:
+        def __init__(self) -> None:
+            self.asked, self.answer = threading.Event(), threading.Event()
+
+        def __buffer__(self, flags: int) -> memoryview:
+            self.asked.set()
+            self.answer.wait()
+            return memoryview(b"abc")
+
+    dst, sources, threads = pybuf.zeros(3), [Waits(), Waits()], []
+    for src in sources:
+        threads.append(threading.Thread(target=pybuf.copyto, args=(dst, src)))
+        threads[-1].start()
+        src.asked.wait()
+    for src, thread in zip(sources, threads, strict=True):
+        src.answer.set()
+        thread.join()
+    assert dst.tobytes() == b"abc"
+    assert dst.close()
+
+
+def test_an_exporter_of_items_at_null_is_refused():
+    of_memory = ctypes.pythonapi.PyMemoryView_FromMemory
+    of_memory.restype = ctypes.py_object
+    of_memory.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
+    nowhere = of_memory(None, 3, 0x200)
+    for copy in (
+        lambda: pybuf.copyto(nowhere, b"abc"),
+        lambda: pybuf.copyto(bytearray(3), nowhere),
+        lambda: pybuf.copy(nowhere),
+    ):
+        with pytest.raises(ValueError, match="3 bytes and says that they lie at NULL"):
+            copy()
 
 
 # ---- rows of pybuf's own strategies ----

@@ -213,6 +213,36 @@ def test_a_fork_during_a_copy_leaves_the_child_whole(fresh: Any):
     )
 
 
+def test_a_child_that_a_signal_s_handler_forks_has_all_of_its_copy(fresh: Any):
+    """What the helpers were about then, too, which are not in it."""
+    fresh(
+        """
+        import os, signal, warnings
+        import numpy as np, pybuf
+        warnings.simplefilter("ignore")
+        src = np.resize(np.arange(1, 252, dtype="B"), 96 << 20).view("S3").reshape(-1, 4096).T
+        dst = np.zeros_like(src, order="C")
+        copying, pid = False, None
+        def handler(*args):
+            global pid
+            if copying:
+                pid = os.fork()
+        signal.signal(signal.SIGALRM, handler)
+        while pid is None:
+            dst[:] = b""
+            copying = True
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
+            pybuf.copyto(dst, src)
+            copying = False
+        whole = (dst == src).all()
+        if pid == 0:
+            os._exit(0 if whole else 1)
+        assert whole
+        assert os.waitpid(pid, 0)[1] == 0
+        """
+    )
+
+
 @pytest.mark.parametrize("daemon", ["copies", "waits for the copy's sake"])
 def test_a_process_ends_during_a_copy(fresh: Any, daemon: str):
     """Its thread comes back for Python's lock and finds Python gone; its helpers go on."""

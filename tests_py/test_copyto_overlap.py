@@ -131,6 +131,22 @@ def test_a_table_among_the_items_of_a_column_is_refused():
     pybuf.copyto(grid[1:40:38], rows)
 
 
+def test_items_between_the_pointers_of_a_table_are_no_harm():
+    """As in a table of structs of a pointer and a number, packed."""
+    grid = np.arange(8, dtype="i").reshape(4, 2)
+    table = np.zeros(2, [("row", "u8"), ("n", "i")])
+    table["row"] = grid[0].ctypes.data, grid[3].ctypes.data
+    rows = pybuf.wrap(
+        table.ctypes.data, (2, 1), "i", strides=(12, 4), suboffsets=(0, -1), owner=(table, grid)
+    )
+    pybuf.copyto(table["n"].reshape(2, 1), rows)
+    assert table["n"].tolist() == [0, 6]
+    with pytest.raises(ValueError, match="where a table of pointers is"):
+        pybuf.copyto(
+            pybuf.wrap(table.ctypes.data + 4, (2, 1), "i", strides=(12, 4), owner=table), rows
+        )
+
+
 def test_an_own_table_as_a_row_of_dst_is_refused():
     table = np.zeros(2, "u8")
     row = np.zeros(2, "u8")

@@ -124,6 +124,40 @@ def test_more_lines_than_memory_has_pointers_are_refused():
         IndirectMemory2D.view_from_rows(endless, readonly=True)
 
 
+def test_a_length_that_is_not_that_of_the_shape_is_refused():
+    class PyBuffer(ctypes.Structure):
+        _fields_ = (
+            ("buf", ctypes.c_char_p),
+            ("obj", ctypes.py_object),
+            ("len", ctypes.c_ssize_t),
+            ("itemsize", ctypes.c_ssize_t),
+            ("readonly", ctypes.c_int),
+            ("ndim", ctypes.c_int),
+            ("format", ctypes.c_char_p),
+            ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
+            ("strides", ctypes.POINTER(ctypes.c_ssize_t)),
+            ("suboffsets", ctypes.c_void_p),
+            ("internal", ctypes.c_void_p),
+        )
+
+    of_buffer = ctypes.pythonapi.PyMemoryView_FromBuffer
+    of_buffer.restype = ctypes.py_object
+    of_buffer.argtypes = [ctypes.POINTER(PyBuffer)]
+    shape, strides = (ctypes.c_ssize_t * 2)(2, 3), (ctypes.c_ssize_t * 2)(3, 1)
+    short = PyBuffer(
+        buf=b"short",
+        len=5,
+        itemsize=1,
+        readonly=1,
+        ndim=2,
+        format=b"B",
+        shape=shape,
+        strides=strides,
+    )
+    with pytest.raises(ValueError, match="a shape of 6 bytes and a length of 5 bytes"):
+        IndirectMemory2D.view_from_rows(of_buffer(short), readonly=True)
+
+
 # ---- ctypes ----
 
 Row = ctypes.c_int * 1
@@ -243,3 +277,15 @@ def test_a_nanny_that_is_refused_goes_at_once():
         IndirectMemory2D.from_ptr_with_memory_nanny(0, 1, 2, "i", False, Nanny(log))
     gc.collect()
     assert log == ["gone"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="classes of Python export from 3.12 on")
+def test_pointers_that_do_not_lie_one_behind_the_other_are_refused():
+    table = pointer_array()
+
+    class Other(type(table)):  # type: ignore[misc]
+        def __buffer__(self, flags: int) -> memoryview:
+            return memoryview(table)[::-1]
+
+    with pytest.raises(TypeError, match="with one axis and without gaps"):
+        IndirectMemory2D.from_ctype_ptr(Other(), 2, 1)

@@ -290,6 +290,44 @@ def test_a_numpy_of_an_unknown_major_version_is_served_by_the_protocol(fresh):
     """)
 
 
+@pytest.mark.parametrize("door", ["numpy()", "numpy(copy=None)"])
+def test_memory_is_not_moved_while_numpy_is_asked_for_a_dtype(fresh: Any, door: str):
+    """It may run what it likes, and other threads."""
+    fresh(f"""
+        import numpy as np, pybuf
+        b = pybuf.zeros(1 << 20, "f")
+        asked, real = [], np.dtype
+        def dtype(*args):
+            asked.append(args)
+            try:
+                b.resize(1)
+            except BufferError:
+                return real(*args)
+        np.dtype = dtype
+        a = b.{door}
+        np.dtype = real
+        assert asked and a.shape == b.shape == (1 << 20,)
+        assert a.ctypes.data == b.address
+        a[-1] = 5
+        assert b[-1] == 5
+    """)
+
+
+def test_an_array_that_could_not_be_made_leaves_nothing_lent(fresh: Any):
+    fresh("""
+        import numpy as np, pybuf
+        b, real = pybuf.zeros(3, "f"), np.dtype
+        np.dtype = lambda *args: 1 / 0
+        try:
+            b.numpy()
+        except ZeroDivisionError:
+            pass
+        np.dtype = real
+        assert b.exports == 0
+        assert b.close()
+    """)
+
+
 def test_thousands_of_arrays_leave_no_reference_behind():
     """Of the dtype too: NumPy steals one for each array."""
     b = pybuf.zeros(3, "d")

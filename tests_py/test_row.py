@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 
 import pybuf
+from pybuf import indirect
 
 # ---- memory with pointers ----
 
@@ -97,6 +98,17 @@ def test_copy_false_refuses_to_copy():
     with pytest.raises(BufferError, match=r"copy=False.*even distances.*copied"):
         b.numpy(copy=False)
     assert b.exports == 0
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (2, 0, 3)])
+def test_without_items_there_is_nothing_to_copy(shape: Any):
+    b = indirect.zeros(shape, "d")
+    assert b.suboffsets is not None
+    for copy in (False, None):
+        array = b.numpy(copy=copy)
+        assert array.shape == shape
+        assert b.exports == 1
+        del array
 
 
 @pytest.mark.parametrize("readonly", [False, True])
