@@ -292,13 +292,13 @@ def test_an_exporter_of_items_at_null_is_refused():
     of_memory.restype = ctypes.py_object
     of_memory.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
     nowhere = of_memory(None, 3, 0x200)
-    for copy in (
+    for call in (
         lambda: pybuf.copyto(nowhere, b"abc"),
         lambda: pybuf.copyto(bytearray(3), nowhere),
         lambda: pybuf.copy(nowhere),
     ):
         with pytest.raises(ValueError, match="3 bytes and says that they lie at NULL"):
-            copy()
+            call()
 
 
 # ---- rows of pybuf's own strategies ----
