@@ -109,7 +109,9 @@ def test_a_layout_is_judged_as_wrap_judges_it(shape, data, format):  # noqa: A00
 
 def said(b: pybuf.Buffer) -> tuple[Any, ...]:
     view = pybuf.live()[-1]
-    flags = [b.numpy().flags[name] for name in ("C", "F")] if b.nbytes < 2**40 else None
+    flags = None
+    if b.nbytes < 2**40 and not b.suboffsets:  # what pointers lead to is trusted
+        flags = [b.numpy().flags[name] for name in ("C", "F")]
     return (b.shape, b.strides, b.suboffsets, b.format, b.nbytes, b.address, view.nbytes, flags)
 
 
