@@ -186,17 +186,29 @@ is_plain(const Buffer *b, const Py_ssize_t *strides)
     return true;
 }
 
+/* NumPy's dtype for the items. Owned. */
+static PyObject *
+descr_of(State *st, Buffer *b)
+{
+    Element *e = b->element;
+    if (e->descr != NULL && !e->structured) {
+        return Py_NewRef(e->descr);
+    }
+    /* NumPy's import runs what it likes, and other threads: nothing may be moved
+     * meanwhile. */
+    buffer_lend(b);
+    PyObject *descr = element_descr(st, e);
+    buffer_unlend(b);
+    buffer_unlend_pointer(b);
+    return descr;
+}
+
 /* An array over the Buffer's memory, whose item 0 lies at `data`. */
 static PyObject *
 array_over(State *st, Buffer *b, char *data, const Py_ssize_t *strides)
 {
-    /* NumPy's import runs what it likes, and other threads: nothing may be moved
-     * meanwhile, and it is judged again. */
-    buffer_lend(b);
-    PyObject *descr = element_descr(st, b->element);
-    buffer_unlend(b);
-    buffer_unlend_pointer(b);
-    PyObject *lease =
+    PyObject *descr = descr_of(st, b);
+    PyObject *lease = /* it may have been closed meanwhile */
         descr == NULL || buffer_open(b) < 0 ? NULL : lease_new(st, b);
     if (lease == NULL) {
         Py_XDECREF(descr);

@@ -400,16 +400,19 @@ lib.take(int(d))
 def test_whatever_allocation_fails_nothing_stays_held(unraisable):
     """From 3.13 on Python tells the hook of look-ups in a dict that failed so."""
     testcapi = pytest.importorskip("_testcapi")
+    # By these names: to look a function up may allocate, too, and fail in its place.
+    lend, fail, mend = pybuf.lend, testcapi.set_nomemory, testcapi.remove_mem_hooks
     for obj in (ds.doubles(), np.zeros([1] * 9, "b"), np.zeros(2, "i4,f8"), bytearray(8)):
         before = sys.getrefcount(obj)
         for after in range(30):
-            testcapi.set_nomemory(after, after + 1)
+            last = after + 1
             try:
-                pybuf.lend(obj)
+                fail(after, last)
+                lend(obj)
             except (MemoryError, ValueError):  # NumPy has another word for it at times
                 pass
             finally:
-                testcapi.remove_mem_hooks()
+                mend()
         assert sys.getrefcount(obj) == before
     assert ds.lent_now() == 0
 
