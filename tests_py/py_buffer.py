@@ -57,9 +57,9 @@ _get.argtypes = [ctypes.py_object, ctypes.POINTER(PyBuffer), ctypes.c_int]
 _release = _api.PyBuffer_Release
 _release.argtypes = [ctypes.POINTER(PyBuffer)]
 _release.restype = None
-_memoryview = _api.PyMemoryView_FromBuffer
-_memoryview.argtypes = [ctypes.POINTER(PyBuffer)]
-_memoryview.restype = ctypes.py_object
+memoryview_of = _api.PyMemoryView_FromBuffer
+memoryview_of.argtypes = [ctypes.POINTER(PyBuffer)]
+memoryview_of.restype = ctypes.py_object
 _is_contiguous = _api.PyBuffer_IsContiguous
 _is_contiguous.argtypes = [ctypes.POINTER(PyBuffer), ctypes.c_char]
 
@@ -192,4 +192,4 @@ def twin(
         shape=dims(*shape),
         strides=dims(*strides),
     )
-    return Twin(memory, text, _memoryview(view))
+    return Twin(memory, text, memoryview_of(view))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import strategies as s
 from hypothesis import given
+from indirect_memories import at_null
 
 import pybuf
 
@@ -288,10 +289,7 @@ def test_copies_of_two_threads_at_a_time_leave_nothing_lent():
 
 
 def test_an_exporter_of_items_at_null_is_refused():
-    of_memory = ctypes.pythonapi.PyMemoryView_FromMemory
-    of_memory.restype = ctypes.py_object
-    of_memory.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
-    nowhere = of_memory(None, 3, 0x200)
+    nowhere = at_null()
     for call in (
         lambda: pybuf.copyto(nowhere, b"abc"),
         lambda: pybuf.copyto(bytearray(3), nowhere),

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import py_buffer
 import pytest
 from indirect_memories import A, at_null, make, says
 from pybuf.indirect import IndirectMemory2D
@@ -125,37 +126,20 @@ def test_more_lines_than_memory_has_pointers_are_refused():
 
 
 def test_a_length_that_is_not_that_of_the_shape_is_refused():
-    class PyBuffer(ctypes.Structure):
-        _fields_ = (
-            ("buf", ctypes.c_char_p),
-            ("obj", ctypes.py_object),
-            ("len", ctypes.c_ssize_t),
-            ("itemsize", ctypes.c_ssize_t),
-            ("readonly", ctypes.c_int),
-            ("ndim", ctypes.c_int),
-            ("format", ctypes.c_char_p),
-            ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
-            ("strides", ctypes.POINTER(ctypes.c_ssize_t)),
-            ("suboffsets", ctypes.c_void_p),
-            ("internal", ctypes.c_void_p),
-        )
-
-    of_buffer = ctypes.pythonapi.PyMemoryView_FromBuffer
-    of_buffer.restype = ctypes.py_object
-    of_buffer.argtypes = [ctypes.POINTER(PyBuffer)]
-    shape, strides = (ctypes.c_ssize_t * 2)(2, 3), (ctypes.c_ssize_t * 2)(3, 1)
-    short = PyBuffer(
-        buf=b"short",
+    memory = ctypes.create_string_buffer(b"short", 5)
+    short = py_buffer.PyBuffer(
+        buf=ctypes.addressof(memory),
         len=5,
         itemsize=1,
         readonly=1,
         ndim=2,
         format=b"B",
-        shape=shape,
-        strides=strides,
+        shape=(ctypes.c_ssize_t * 2)(2, 3),
+        strides=(ctypes.c_ssize_t * 2)(3, 1),
     )
+    view = py_buffer.memoryview_of(short)
     with pytest.raises(ValueError, match="a shape of 6 bytes and a length of 5 bytes"):
-        IndirectMemory2D.view_from_rows(of_buffer(short), readonly=True)
+        IndirectMemory2D.view_from_rows(view, readonly=True)
 
 
 # ---- ctypes ----
