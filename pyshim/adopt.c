@@ -442,7 +442,7 @@ place_of(State *st, PyObject *obj, void **out)
 }
 
 PyObject *
-pybuf_adopt(PyObject *module, PyObject *descriptor)
+module_adopt(PyObject *module, PyObject *descriptor)
 {
     State *st = state_of_module(module);
     void *place;

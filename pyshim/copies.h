@@ -107,8 +107,8 @@ typedef struct {
 
 int own_view_open(State *st, OwnView *own, PyObject *obj, int flags);
 void own_view_close(OwnView *own);
-PyObject *pybuf_copy(PyObject *module, PyObject *const *args,
-                     Py_ssize_t nargs, PyObject *kwnames);
+PyObject *module_copy(PyObject *module, PyObject *const *args,
+                      Py_ssize_t nargs, PyObject *kwnames);
 
 /* ---- copyto.c -------------------------------------------------------------- */
 
@@ -118,7 +118,7 @@ PyObject *pybuf_copy(PyObject *module, PyObject *const *args,
  * that would be written over. */
 int copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize);
 
-PyObject *pybuf_copyto(PyObject *module, PyObject *const *args,
-                       Py_ssize_t nargs, PyObject *kwnames);
+PyObject *module_copyto(PyObject *module, PyObject *const *args,
+                        Py_ssize_t nargs, PyObject *kwnames);
 
 #endif

@@ -177,8 +177,8 @@ copy_of(State *st, PyObject *src, char order, Wish wish)
 }
 
 PyObject *
-pybuf_copy(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
-           PyObject *kwnames)
+module_copy(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+            PyObject *kwnames)
 {
     static const Signature sig = {.function = "copy",
                                   .names = {"obj", "order", "align", "source",

@@ -180,8 +180,8 @@ copy_sides(CopySide *dst, CopySide *src, Py_ssize_t itemsize)
 }
 
 PyObject *
-pybuf_copyto(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
-             PyObject *kwnames)
+module_copyto(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+              PyObject *kwnames)
 {
     static const Signature sig = {.function = "copyto",
                                   .names = {"dst", "src", "cast", NULL},

@@ -44,12 +44,12 @@ core_go_runtime(PyObject *Py_UNUSED(module), PyObject *collect)
 /* ---- the table --------------------------------------------------------------------- */
 
 PyMethodDef module_functions[] = {
-    {"empty", FAST(pybuf_empty),
+    {"empty", FAST(module_empty),
      "empty($module, /, shape, dtype='B', *, order='C', align=64, "
      "source='c')\n--\n\n"
      "New memory that is not initialised, as a Buffer. Arguments as zeros()\n"
      "has them."},
-    {"zeros", FAST(pybuf_zeros),
+    {"zeros", FAST(module_zeros),
      "zeros($module, /, shape, dtype='B', *, order='C', align=64, "
      "source='c')\n--\n\n"
      "New memory of zeros, as a Buffer. Pages are zeroed by the system when\n"
@@ -60,18 +60,18 @@ PyMethodDef module_functions[] = {
      "order: \"C\", the last index moves fastest, or \"F\", the first one does.\n"
      "align: a power of two, of which the address is a multiple.\n"
      "source: \"c\", C's allocator, or \"go\", the heap of Go's runtime."},
-    {"copy", FAST(pybuf_copy),
+    {"copy", FAST(module_copy),
      "copy($module, /, obj, *, order='C', align=64, source='c')\n--\n\n"
      "New memory with a contiguous copy of what any exporter of the buffer\n"
      "protocol holds, indirect memory included. Writable, in C order unless\n"
      "order says otherwise. Arguments as zeros() has them."},
-    {"copyto", FAST(pybuf_copyto),
+    {"copyto", FAST(module_copyto),
      "copyto($module, /, dst, src, *, cast=False)\n--\n\n"
      "Copies the items of src to their places in dst. Both are exporters of\n"
      "the buffer protocol, in any layout, strided or indirect, of one shape\n"
      "and type of items; with cast=True of one size of items, whose bytes\n"
      "are copied as they are. They may overlap."},
-    {"wrap", FAST(pybuf_wrap),
+    {"wrap", FAST(module_wrap),
      "wrap($module, /, address, shape=None, dtype=None, *, strides=None, "
      "suboffsets=None, readonly=False, owner=None, release=None, "
      "unowned=False, nbytes=None, offset=0)\n--\n\n"
@@ -92,7 +92,7 @@ PyMethodDef module_functions[] = {
      "void *arg), or a ctypes or cffi function such as libc.free. One of\n"
      "them is needed, or unowned=True.\n\n"
      "If it raises, nothing was taken over and nothing is released."},
-    {"adopt", pybuf_adopt, METH_O,
+    {"adopt", module_adopt, METH_O,
      "adopt($module, descriptor, /)\n--\n\n"
      "The memory of a descriptor, as a Buffer, not copied: how a library of\n"
      "Go, C or any language hands memory over. pybuf.h says what one is.\n\n"
@@ -103,7 +103,7 @@ PyMethodDef module_functions[] = {
      "calls the release of the descriptor once when the last view is gone.\n"
      "If the layout is refused it is released at once, and a descriptor of\n"
      "an error is raised as the exception that it stands for."},
-    {"lend", FAST(pybuf_lend),
+    {"lend", FAST(module_lend),
      "lend($module, /, obj, *, writable=True)\n--\n\n"
      "The memory of any exporter of the buffer protocol as a descriptor, for\n"
      "a library of Go, C or any language, not copied.\n\n"

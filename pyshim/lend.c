@@ -208,8 +208,8 @@ loan_new(State *st, PyObject *obj, bool writable)
 }
 
 PyObject *
-pybuf_lend(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
-           PyObject *kwnames)
+module_lend(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+            PyObject *kwnames)
 {
     static const Signature sig = {.function = "lend",
                                   .names = {"obj", "writable", NULL},

@@ -58,8 +58,8 @@ make(PyObject *module, const Signature *sig, PyObject *const *args,
 #define MAKE_NAMES {"shape", "dtype", "order", "align", "source", NULL}
 
 PyObject *
-pybuf_empty(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
-            PyObject *kwnames)
+module_empty(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+             PyObject *kwnames)
 {
     static const Signature sig = {.function = "empty",
                                   .names = MAKE_NAMES,
@@ -70,8 +70,8 @@ pybuf_empty(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
 }
 
 PyObject *
-pybuf_zeros(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
-            PyObject *kwnames)
+module_zeros(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+             PyObject *kwnames)
 {
     static const Signature sig = {.function = "zeros",
                                   .names = MAKE_NAMES,

@@ -649,12 +649,12 @@ PyObject *door_rebuild(PyObject *module, PyObject *const *args,
 
 /* ---- make.c, wrap.c: the functions that make Buffers ---------------------- */
 
-PyObject *pybuf_empty(PyObject *module, PyObject *const *args,
+PyObject *module_empty(PyObject *module, PyObject *const *args,
+                       Py_ssize_t nargs, PyObject *kwnames);
+PyObject *module_zeros(PyObject *module, PyObject *const *args,
+                       Py_ssize_t nargs, PyObject *kwnames);
+PyObject *module_wrap(PyObject *module, PyObject *const *args,
                       Py_ssize_t nargs, PyObject *kwnames);
-PyObject *pybuf_zeros(PyObject *module, PyObject *const *args,
-                      Py_ssize_t nargs, PyObject *kwnames);
-PyObject *pybuf_wrap(PyObject *module, PyObject *const *args,
-                     Py_ssize_t nargs, PyObject *kwnames);
 
 /* One stride for each axis of wrap() or Layout(), which `function` names. */
 int wrap_dims(PyObject *arg, const char *function, const char *what,
@@ -694,7 +694,7 @@ Buffer *wrap_buffer(State *st, const Wrapping *w, Element *e, const Layout *l,
  * released whatever happens; a descriptor of an error is raised. What cannot be
  * taken raises ValueError, and stays as it is. */
 Buffer *adopt_descriptor(State *st, pybuf_descriptor *d);
-PyObject *pybuf_adopt(PyObject *module, PyObject *descriptor);
+PyObject *module_adopt(PyObject *module, PyObject *descriptor);
 
 /* ---- gopy.c: Go values of gopy modules ------------------------------------ */
 
@@ -705,8 +705,8 @@ extern PyType_Spec gopy_value_spec;
 /* ---- lend.c: an exporter as a descriptor ------------------------------------ */
 
 extern PyType_Spec lent_spec;
-PyObject *pybuf_lend(PyObject *module, PyObject *const *args,
-                     Py_ssize_t nargs, PyObject *kwnames);
+PyObject *module_lend(PyObject *module, PyObject *const *args,
+                      Py_ssize_t nargs, PyObject *kwnames);
 
 /* ---- layout_type.c: the type Layout ---------------------------------------- */
 

@@ -238,8 +238,8 @@ wrap_buffer(State *st, const Wrapping *w, Element *e, const Layout *l,
 }
 
 PyObject *
-pybuf_wrap(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
-           PyObject *kwnames)
+module_wrap(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+            PyObject *kwnames)
 {
     static const Signature sig = {
         .function = "wrap",
