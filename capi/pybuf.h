@@ -1,5 +1,33 @@
-/* pybuf.h: the descriptor, by which one library hands memory and its layout
- * to another, in one process.
+/* pybuf.h: how C, C++ and Cython hand memory to Python and take it from there.
+ *
+ * Two halves:
+ *
+ * 1. The descriptor, by which one library hands memory and its layout to
+ *    another, in one process. It needs neither Python nor a library to link.
+ * 2. Functions for extension modules, which make Buffers and ndarrays of
+ *    memory in one call. It is there where Python.h was included before this
+ *    file, any version from 3.11 on, limited API or not. Nothing is linked
+ *    here either: the installed package pybuf is found when it is needed.
+ *
+ * C99 and C++11 or later, of GCC or Clang. `python -m pybuf --includes` says
+ * where this file is, and Python's own.
+ *
+ * Rules for the whole header, exceptions are noted at the item:
+ * - Units: sizes, strides and suboffsets are bytes; extents are items.
+ * - Pointers may not be NULL unless the item says so.
+ */
+#ifndef PYBUF_H
+#define PYBUF_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ==== 1. The descriptor ====================================================
  *
  * A producer fills one in and gives its address away, or NULL if it has no
  * memory for one. The consumer looks at version and flags, takes it over, once,
@@ -14,26 +42,16 @@
  *                                 <-    d->release(d)
  *     gives the memory back, free(d)
  *
- * In Python pybuf.adopt(d) is the consumer and pybuf.lend(obj) the producer.
- * In Go they are pybuf.Slice and Buffer.Export.
+ * In Python pybuf.adopt(d) is the consumer and pybuf.lend(obj) the producer,
+ * in an extension module pybuf_adopt and pybuf_lend below. In Go they are
+ * pybuf.Slice and Buffer.Export.
  *
- * Rules for the whole header, exceptions are noted at the item:
- * - Units: sizes, strides and suboffsets are bytes; extents are items.
  * - Ownership: the descriptor and all that it points to belong to the
  *   producer, who keeps it unchanged until release is called. Whoever has
  *   taken it may read it; nobody may write to it.
  * - Threads: any thread may take, read and release, with or without locks of
  *   its own; each of these happens in one thread at a time.
- * - Pointers may not be NULL unless the item says so.
  */
-#ifndef PYBUF_H
-#define PYBUF_H
-
-#include <stdint.h>
-
-#ifdef __cplusplus
-extern "C" {
-#endif
 
 /* First word of a descriptor that nobody has taken: "PYBUFDSC" in memory on
  * little-endian machines. */
@@ -150,6 +168,368 @@ pybuf_descriptor_take(pybuf_descriptor *d)
     return d != 0 &&
            __atomic_compare_exchange_n(&d->magic, &untaken, 0, 0,
                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* PYBUF_H */
+
+/* ==== 2. Functions for extension modules =====================================
+ *
+ *     static void
+ *     give_back(const void *data, size_t nbytes, void *arg)
+ *     {
+ *         samples_free((samples *)arg);
+ *     }
+ *
+ *     samples *s = samples_read();
+ *     Py_ssize_t n = s->count;
+ *     return pybuf_wrap(s->values, 1, &n, NULL, "d", PYBUF_ARRAY, give_back, s);
+ *
+ * That is all: the last line returns an ndarray that stands on s->values, and
+ * give_back is called when the last array, memoryview or slice of it is gone.
+ *
+ * - Ownership: memory that comes with a release is pybuf's from the call on.
+ *   The release is called exactly once, also if the call fails, before it
+ *   returns then. An `owner` is borrowed: a reference to it is taken, and none
+ *   if the call fails. `shape`, `strides` and `format` are copied.
+ * - Threads: call these with the GIL, in any interpreter.
+ * - Returns: a new reference, or NULL with an exception set.
+ * - Nothing has to be called first; pybuf_import says it early where pybuf is
+ *   not there.
+ */
+#if defined(Py_PYTHON_H) && !defined(PYBUF_PYTHON_H)
+#define PYBUF_PYTHON_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Gives memory back. data: what was given to pybuf; nbytes: how many bytes the
+ * layout spans, 0 if the call failed before that was known; arg: yours.
+ *
+ * It is called when the last view is gone, on whatever thread that is. That
+ * thread holds the GIL today; do not build on it. A release that needs Python
+ * calls PyGILState_Ensure, one that needs none may release the GIL while it
+ * works. It may not throw. Memory that is alive when Python has ended is never
+ * given back: it goes with the process. */
+typedef void (*pybuf_release)(const void *data, size_t nbytes, void *arg);
+
+/* Bits of `flags`. */
+enum {
+    /* Nobody may write to the memory, by whatever door. */
+    PYBUF_READONLY = 1,
+    /* The result is a numpy.ndarray in place of a pybuf.Buffer. NumPy is
+     * imported for it: ModuleNotFoundError if it is not there. Indirect memory
+     * can be one if its rows lie at even distances, else BufferError. */
+    PYBUF_ARRAY = 2,
+    /* The memory outlives every view of it, and nobody frees it: for static
+     * data. Without this bit a release or an owner has to be given, with it
+     * none may be. */
+    PYBUF_UNOWNED = 4,
+    /* Of pybuf_new: the memory need not be zeroed. */
+    PYBUF_EMPTY = 8
+};
+
+/* Version of the table below. It is another one only if functions that are in
+ * it change; new ones come at its end. */
+#define PYBUF_API_VERSION 1
+
+/* Name of the PyCapsule that holds the table: the attribute _C_API of pybuf. */
+#define PYBUF_API "pybuf._C_API"
+
+/* What an installed pybuf can do: the functions that those below call, with the
+ * same arguments. It lives as long as the process, and is the same in every
+ * interpreter. */
+typedef struct pybuf_api {
+    uint32_t version; /* PYBUF_API_VERSION of the installed pybuf */
+    uint32_t size;    /* its sizeof(pybuf_api) */
+    PyObject *(*wrap)(void *data, int ndim, const Py_ssize_t *shape,
+                      const Py_ssize_t *strides, const char *format, int flags,
+                      pybuf_release release, void *arg);
+    PyObject *(*wrap_owned)(void *data, int ndim, const Py_ssize_t *shape,
+                            const Py_ssize_t *strides, const char *format,
+                            int flags, PyObject *owner);
+    PyObject *(*pointers)(void *table, int levels, int ndim,
+                          const Py_ssize_t *shape, const char *format,
+                          int flags, pybuf_release release, void *arg);
+    PyObject *(*pointers_owned)(void *table, int levels, int ndim,
+                                const Py_ssize_t *shape, const char *format,
+                                int flags, PyObject *owner);
+    PyObject *(*make)(int ndim, const Py_ssize_t *shape, const char *format,
+                      int flags, void **data);
+    PyObject *(*adopt)(pybuf_descriptor *d, int flags);
+    pybuf_descriptor *(*lend)(PyObject *exporter, int flags);
+    PyObject *(*array)(PyObject *memory);
+    int (*check)(PyObject *obj);
+    PyObject *(*rows)(void **rows, Py_ssize_t nrows, Py_ssize_t ncolumns,
+                      const char *format, int flags, PyObject *owner);
+    PyObject *(*rows_new)(Py_ssize_t nrows, Py_ssize_t ncolumns,
+                          const char *format, int flags);
+    void **(*rows_table)(PyObject *memory);
+} pybuf_api;
+
+/* The table, once it was found. */
+static const pybuf_api *pybuf_api_found;
+
+/* Imports pybuf and finds its table. To be called from a module's init function,
+ * where ImportError is best raised; the others call it where that was forgotten.
+ * Returns: 0, or -1 with ImportError set if pybuf cannot be imported, or is too
+ * old or too new for this header: the sentence has both versions. */
+static inline int
+pybuf_import(void)
+{
+    const pybuf_api *api = (const pybuf_api *)PyCapsule_Import(PYBUF_API, 0);
+    if (api == NULL) {
+        return -1;
+    }
+    if (api->version != PYBUF_API_VERSION || api->size < sizeof(pybuf_api)) {
+        PyErr_Format(PyExc_ImportError,
+                     "this module was built for version %d of pybuf's C API "
+                     "with a table of %d bytes, and the pybuf that is "
+                     "installed has version %d with %d bytes: %s",
+                     (int)PYBUF_API_VERSION, (int)sizeof(pybuf_api),
+                     (int)api->version, (int)api->size,
+                     api->version > PYBUF_API_VERSION
+                         ? "build this module again, with its pybuf.h"
+                         : "install a newer pybuf");
+        return -1;
+    }
+    __atomic_store_n(&pybuf_api_found, api, __ATOMIC_RELAXED);
+    return 0;
+}
+
+/* The table; NULL with an exception set. */
+static inline const pybuf_api *
+pybuf_api_get(void)
+{
+    const pybuf_api *api = __atomic_load_n(&pybuf_api_found, __ATOMIC_RELAXED);
+    if (api == NULL && pybuf_import() == 0) {
+        api = pybuf_api_found;
+    }
+    return api;
+}
+
+/* The same, and memory that pybuf cannot take over is given back. */
+static inline const pybuf_api *
+pybuf_api_or_release(const void *data, pybuf_release release, void *arg)
+{
+    const pybuf_api *api = pybuf_api_get();
+    if (api == NULL && release != NULL) {
+        /* A release may look at errors. These two are deprecated from 3.12 on,
+         * and their successors are not in 3.11. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        release(data, 0, arg);
+        PyErr_Restore(type, value, traceback);
+#pragma GCC diagnostic pop
+    }
+    return api;
+}
+
+/* ---- memory with a release ---------------------------------------------------- */
+
+/* Memory of any layout as a Buffer, or with PYBUF_ARRAY as an ndarray.
+ *
+ * data: where the item lies whose indices are all 0; NULL only without items.
+ * ndim: 0 (one item alone) to PYBUF_MAX_NDIM.
+ * shape: items along each axis, each >= 0; may be NULL if ndim is 0.
+ * strides: bytes from one index to the next along each axis, any sign; NULL if
+ *   the items lie packed, the last index moving fastest. A release gets `data`,
+ *   which with negative strides is not where the memory begins.
+ * format: of an item as pybuf.wrap() takes it as dtype=, such as "d", "<i4" or
+ *   "T{<i:id:4x<d:price:}"; NULL is "B". Plain formats are found at once, others
+ *   the first time by a look into a table of spellings.
+ * flags: PYBUF_READONLY, PYBUF_ARRAY, PYBUF_UNOWNED.
+ * release: NULL only with PYBUF_UNOWNED.
+ *
+ * Fails with ValueError, TypeError or OverflowError for a layout that cannot
+ * be, MemoryError, and what NumPy's import raises. Neither Go nor Python code
+ * runs for packed memory of a plain format, from here until it is released. */
+static inline PyObject *
+pybuf_wrap(void *data, int ndim, const Py_ssize_t *shape,
+           const Py_ssize_t *strides, const char *format, int flags,
+           pybuf_release release, void *arg)
+{
+    const pybuf_api *api = pybuf_api_or_release(data, release, arg);
+    return api == NULL ? NULL
+                       : api->wrap(data, ndim, shape, strides, format, flags,
+                                   release, arg);
+}
+
+/* Bytes that nobody may write to, as a Buffer of one axis and format "B". */
+static inline PyObject *
+pybuf_memory(const void *data, size_t nbytes, pybuf_release release, void *arg)
+{
+    Py_ssize_t n = (Py_ssize_t)nbytes;
+    return pybuf_wrap((void *)data, 1, &n, NULL, "B", PYBUF_READONLY, release,
+                      arg);
+}
+
+/* The same, which anybody may write to. */
+static inline PyObject *
+pybuf_memory_writable(void *data, size_t nbytes, pybuf_release release,
+                      void *arg)
+{
+    Py_ssize_t n = (Py_ssize_t)nbytes;
+    return pybuf_wrap(data, 1, &n, NULL, "B", 0, release, arg);
+}
+
+/* A release for memory of malloc: calls free(data). */
+static inline void
+pybuf_release_free(const void *data, size_t nbytes, void *arg)
+{
+    (void)nbytes;
+    (void)arg;
+    free((void *)data);
+}
+
+/* ---- memory that an object of Python's keeps ------------------------------------- */
+
+/* As pybuf_wrap, for memory that is valid as long as `owner`, any object, is
+ * alive: a reference to it is held until the last view is gone. owner: NULL
+ * only with PYBUF_UNOWNED. */
+static inline PyObject *
+pybuf_wrap_owned(void *data, int ndim, const Py_ssize_t *shape,
+                 const Py_ssize_t *strides, const char *format, int flags,
+                 PyObject *owner)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL ? NULL
+                       : api->wrap_owned(data, ndim, shape, strides, format,
+                                         flags, owner);
+}
+
+/* ---- new memory --------------------------------------------------------------------- */
+
+/* New memory of pybuf's own, packed and aligned to 64 bytes, as a Buffer or with
+ * PYBUF_ARRAY as an ndarray. Zeroed unless PYBUF_EMPTY is in the flags.
+ * data: gets where the first item lies; may be NULL. */
+static inline PyObject *
+pybuf_new(int ndim, const Py_ssize_t *shape, const char *format, int flags,
+          void **data)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL ? NULL : api->make(ndim, shape, format, flags, data);
+}
+
+/* ---- memory behind tables of pointers -------------------------------------------------- */
+
+/* Memory such as T** (levels 1, ndim 2) or T*** (levels 2, ndim 3): along the
+ * first `levels` axes each index is a pointer, the other axes are packed.
+ *
+ * table: the outermost table. Pointers in it lead to shape[1] pointers or to
+ *   packed items; none may be NULL where items are behind it, and they are
+ *   followed each time, so that tables have to stay as long as their items.
+ * levels: 1 to ndim.
+ *
+ * The rest is as with pybuf_wrap; the release gets the table, and the bytes of
+ * it. */
+static inline PyObject *
+pybuf_pointers(void *table, int levels, int ndim, const Py_ssize_t *shape,
+               const char *format, int flags, pybuf_release release, void *arg)
+{
+    const pybuf_api *api = pybuf_api_or_release(table, release, arg);
+    return api == NULL ? NULL
+                       : api->pointers(table, levels, ndim, shape, format,
+                                       flags, release, arg);
+}
+
+/* The same with an owner, as pybuf_wrap_owned. */
+static inline PyObject *
+pybuf_pointers_owned(void *table, int levels, int ndim, const Py_ssize_t *shape,
+                     const char *format, int flags, PyObject *owner)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL ? NULL
+                       : api->pointers_owned(table, levels, ndim, shape, format,
+                                             flags, owner);
+}
+
+/* Rows as pybuf.indirect.IndirectMemory2D, which is IndirectMemory2D.from_ptr or,
+ * with an owner, from_ptr_with_memory_nanny.
+ * rows: nrows pointers, each to ncolumns packed items. owner: NULL only with
+ * PYBUF_UNOWNED. flags: PYBUF_READONLY, PYBUF_UNOWNED. */
+static inline PyObject *
+pybuf_rows(void **rows, Py_ssize_t nrows, Py_ssize_t ncolumns,
+           const char *format, int flags, PyObject *owner)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL
+               ? NULL
+               : api->rows(rows, nrows, ncolumns, format, flags, owner);
+}
+
+/* New zeroed rows: IndirectMemory2D.create_memory. flags: PYBUF_READONLY. */
+static inline PyObject *
+pybuf_rows_new(Py_ssize_t nrows, Py_ssize_t ncolumns, const char *format,
+               int flags)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL ? NULL : api->rows_new(nrows, ncolumns, format, flags);
+}
+
+/* The table of row pointers of an IndirectMemory2D. It belongs to `memory`, and
+ * is valid as long as that is: the caller holds a reference.
+ * Returns: never NULL but with TypeError, if it is none, or ValueError, if it was
+ * closed. */
+static inline void **
+pybuf_rows_table(PyObject *memory)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL ? NULL : api->rows_table(memory);
+}
+
+/* ---- descriptors ---------------------------------------------------------------------------- */
+
+/* Takes a descriptor over, as pybuf.adopt(). From the taking on it is released
+ * whatever happens; one that cannot be taken stays the caller's. flags:
+ * PYBUF_ARRAY. d: NULL is ValueError, for a producer that had no memory. */
+static inline PyObject *
+pybuf_adopt(pybuf_descriptor *d, int flags)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL ? NULL : api->adopt(d, flags);
+}
+
+/* A descriptor of the memory of any exporter (a Buffer, an ndarray, a
+ * bytearray): to be given to a library that takes it, or to be taken here. It
+ * holds one export of the exporter until its release, which may be called on
+ * any thread, with or without the GIL. One that nobody takes is to be taken and
+ * released by the caller.
+ * flags: PYBUF_READONLY if nobody will write; without it memory that is
+ * read-only is BufferError.
+ * Returns: NULL with an exception set; BufferError in a sub-interpreter. */
+static inline pybuf_descriptor *
+pybuf_lend(PyObject *exporter, int flags)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL ? NULL : api->lend(exporter, flags);
+}
+
+/* ---- Buffers that are there ------------------------------------------------------------------ */
+
+/* An ndarray on the memory of a Buffer or an IndirectMemory2D, as their numpy();
+ * never a copy: BufferError for rows that no ndarray can view. */
+static inline PyObject *
+pybuf_array(PyObject *memory)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL ? NULL : api->array(memory);
+}
+
+/* Whether obj is a pybuf.Buffer. Its memory is had by PyObject_GetBuffer, as that
+ * of any exporter.
+ * Returns: 1 or 0, or -1 with an exception set. */
+static inline int
+pybuf_check(PyObject *obj)
+{
+    const pybuf_api *api = pybuf_api_get();
+    return api == NULL ? -1 : api->check(obj);
 }
 
 #ifdef __cplusplus

@@ -189,13 +189,6 @@ refuse_field(const char *sentence)
 static Element *
 read_element(State *st, const pybuf_descriptor *d)
 {
-    if (d->ndim < 0 || d->ndim > PYBUF_MAX_NDIM) {
-        PyErr_Format(PyExc_ValueError,
-                     "adopt(): the descriptor has %d dimensions; a buffer has "
-                     "0 to %d",
-                     d->ndim, PYBUF_MAX_NDIM);
-        return NULL;
-    }
     if (d->format == NULL) {
         refuse_field("has no format (NULL), so its items are unknown");
         return NULL;
@@ -215,20 +208,13 @@ static int
 read_layout(const pybuf_descriptor *d, Element **e, Layout *l)
 {
     bool strided = d->strides != NULL;
-    if (d->shape == NULL && d->ndim > 0) {
-        return refuse_field("has dimensions and no shape (NULL)");
+    if (layout_given(l, "adopt", "the descriptor", d->ndim, d->shape,
+                     d->strides) < 0) {
+        return -1;
     }
-    l->ndim = d->ndim;
-    l->indirect = false;
-    for (int i = 0; i < d->ndim; i++) {
-        l->shape[i] = d->shape[i];
-        if (strided) {
-            l->strides[i] = d->strides[i];
-        }
-        if (d->suboffsets != NULL) {
-            l->suboffsets[i] = d->suboffsets[i];
-            l->indirect |= d->suboffsets[i] >= 0;
-        }
+    for (int i = 0; d->suboffsets != NULL && i < d->ndim; i++) {
+        l->suboffsets[i] = d->suboffsets[i];
+        l->indirect |= d->suboffsets[i] >= 0;
     }
     if (l->indirect && !strided) {
         return refuse_field("has suboffsets and no strides (NULL): indirect "
@@ -257,14 +243,7 @@ judge_data(const pybuf_descriptor *d, const Layout *l)
                    ? 0
                    : refuse_field("has items and no memory (data is NULL)");
     }
-    if (!layout_is_reachable(d->data, l->low, l->high)) {
-        PyErr_Format(PyExc_ValueError,
-                     "adopt(): the layout uses bytes %zd to %zd from address "
-                     "%p, which leaves the address space",
-                     l->low, l->high, d->data);
-        return -1;
-    }
-    return 0;
+    return layout_reaches("adopt", d->data, l->low, l->high);
 }
 
 /* How the descriptor goes. That of another process is a copy here, as after a

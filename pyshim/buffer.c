@@ -77,6 +77,7 @@ buffer_blank(State *st)
     b->mem.owner = NULL;
     b->history = NULL;
     b->root = b;
+    b->place.is_keep = false;
     b->element = NULL;
     b->shape = NULL;
     b->exports = 0;
@@ -104,10 +105,10 @@ buffer_fill(State *st, Buffer *b, Element *e, const Layout *l, bool readonly)
     b->element = (Element *)Py_NewRef(OBJECT(e));
     if (b->mem.release == RELEASE_PARENT) {
         b->root = ((Buffer *)b->mem.owner)->root;
-        ring_init(&b->place);
+        ring_init(&b->place.ring);
     }
     else {
-        ring_add(&st->ledger->live, &b->place);
+        ring_add(&st->ledger->live, &b->place.ring);
     }
     b->ledger = st->ledger;
     b->ledger->holders++;
@@ -163,7 +164,7 @@ give_back(Buffer *b)
     }
     b->ledger->freed++;
     b->ledger->live_bytes -= b->mem.block_size;
-    ring_remove(&b->place);
+    ring_remove(&b->place.ring);
     if (trace_concerns(b->ledger)) {
         give_back_traced(b);
     }

@@ -1,27 +1,8 @@
 /* door_numpy.c: Buffer.numpy(), straight through NumPy's C API.
  *
- * NumPy is found at run time and is no dependency, neither of the build nor
- * of the wheel: its function table is a capsule, whose places for the three
- * entries below have been the same since NumPy 1.7. The array's base is a
- * lease, which counts as one export until NumPy drops it. */
+ * The array's base is a lease, which counts as one export until NumPy drops
+ * it. */
 #include "shim.h"
-
-/* Places in the table `_ARRAY_API`. */
-enum {
-    NPY_GET_C_VERSION = 0,
-    NPY_ARRAY_TYPE = 2,
-    NPY_NEW_FROM_DESCR = 94,
-    NPY_SET_BASE_OBJECT = 282,
-};
-
-#define NPY_WRITEABLE 0x0400
-
-typedef unsigned int (*GetCVersion)(void);
-typedef PyObject *(*NewFromDescr)(PyTypeObject *type, PyObject *descr, int nd,
-                                  const Py_ssize_t *dims,
-                                  const Py_ssize_t *strides, void *data,
-                                  int flags, PyObject *obj);
-typedef int (*SetBaseObject)(PyObject *array, PyObject *base);
 
 /* ---- the lease --------------------------------------------------------------- */
 
@@ -120,55 +101,6 @@ PyType_Spec lease_spec = {
     .slots = lease_slots,
 };
 
-/* ---- NumPy's table ------------------------------------------------------------ */
-
-static PyObject *
-import_capsule(void)
-{
-    /* NumPy 2 has an underscore where NumPy 1 had none. */
-    PyObject *module = PyImport_ImportModule("numpy._core._multiarray_umath");
-    if (module == NULL && PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
-        PyErr_Clear();
-        module = PyImport_ImportModule("numpy.core._multiarray_umath");
-    }
-    if (module == NULL) {
-        return NULL;
-    }
-    PyObject *capsule = PyObject_GetAttrString(module, "_ARRAY_API");
-    Py_DECREF(module);
-    return capsule;
-}
-
-/* Finds the table. One of an unknown major version is not touched: the
- * protocol serves then, only slower. */
-static int
-know_numpy(State *st)
-{
-    PyObject *capsule = import_capsule();
-    if (capsule == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
-            PyErr_Clear();
-            PyErr_SetString(PyExc_ModuleNotFoundError,
-                            "numpy() needs NumPy, which cannot be imported: "
-                            "install it, or use memoryview()");
-        }
-        return -1;
-    }
-    void **api = PyCapsule_GetPointer(capsule, NULL);
-    Py_DECREF(capsule);
-    if (api == NULL) {
-        return -1;
-    }
-    unsigned int major = ((GetCVersion)api[NPY_GET_C_VERSION])() >> 24;
-    if (major == 1 || major == 2) {
-        st->numpy_api = api;
-    }
-    else {
-        st->numpy_unknown = true;
-    }
-    return 0;
-}
-
 /* ---- arrays ------------------------------------------------------------------ */
 
 /* Whether NumPy would find the same strides, which it does faster than it
@@ -214,22 +146,9 @@ array_over(State *st, Buffer *b, char *data, const Py_ssize_t *strides)
         Py_XDECREF(descr);
         return NULL;
     }
-    void **api = st->numpy_api;
-    /* Steals the reference to descr, also when it fails. */
-    PyObject *array = ((NewFromDescr)api[NPY_NEW_FROM_DESCR])(
-        (PyTypeObject *)api[NPY_ARRAY_TYPE], descr, b->ndim, b->shape,
-        is_plain(b, strides) ? NULL : strides, data,
-        b->readonly ? 0 : NPY_WRITEABLE, NULL);
-    if (array == NULL) {
-        Py_DECREF(lease);
-        return NULL;
-    }
-    /* Steals the reference to lease, also when it fails. */
-    if (((SetBaseObject)api[NPY_SET_BASE_OBJECT])(array, lease) < 0) {
-        Py_DECREF(array);
-        return NULL;
-    }
-    return array;
+    return numpy_array(st, descr, b->ndim, b->shape,
+                       is_plain(b, strides) ? NULL : strides, data,
+                       b->readonly, lease);
 }
 
 static PyObject *
@@ -249,9 +168,6 @@ array_of_copy(State *st, Buffer *b)
     Py_XDECREF(OBJECT(copy));
     return array;
 }
-
-/* How numpy() may copy. */
-typedef enum { COPY_NEVER, COPY_IF_NEEDED, COPY_ALWAYS } CopyRule;
 
 /* No ndarray follows pointers: it can view rows at even distances. */
 static PyObject *
@@ -277,6 +193,20 @@ array_of_indirect(State *st, Buffer *b, CopyRule rule)
         return NULL;
     }
     return array_of_copy(st, b);
+}
+
+PyObject *
+numpy_of(State *st, Buffer *b, CopyRule rule)
+{
+    if (st->numpy_api == NULL && /* its import runs what it likes */
+        (numpy_find(st) < 0 || buffer_open(b) < 0)) {
+        return NULL;
+    }
+    if (rule == COPY_ALWAYS) {
+        return array_of_copy(st, b);
+    }
+    return b->suboffsets == NULL ? array_of(st, b)
+                                 : array_of_indirect(st, b, rule);
 }
 
 static int
@@ -325,13 +255,5 @@ door_numpy(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
     if (read_rule(st, args, nargs, kwnames, &rule) < 0) {
         return NULL;
     }
-    if (st->numpy_api == NULL && !st->numpy_unknown &&
-        (know_numpy(st) < 0 || buffer_open(b) < 0)) {
-        return NULL;
-    }
-    if (rule == COPY_ALWAYS) {
-        return array_of_copy(st, b);
-    }
-    return b->suboffsets == NULL ? array_of(st, b)
-                                 : array_of_indirect(st, b, rule);
+    return numpy_of(st, b, rule);
 }

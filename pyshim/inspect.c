@@ -7,11 +7,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-Buffer *
-live_at(Ring *place)
+static bool
+look_at_buffer(Place *place, Live *out)
 {
     Buffer *b = (Buffer *)((char *)place - offsetof(Buffer, place));
-    return Py_REFCNT(OBJECT(b)) > 0 ? b : NULL;
+    if (Py_REFCNT(OBJECT(b)) == 0) {
+        return false;
+    }
+    out->address = b->mem.data;
+    out->nbytes = b->mem.block_size;
+    out->exports = b->views;
+    out->element = b->element;
+    out->ndim = b->ndim;
+    out->shape = b->shape;
+    out->strides = b->strides;
+    out->source = b->mem.source;
+    out->readonly = b->readonly;
+    out->closed = b->closed;
+    out->buffer = b;
+    return true;
+}
+
+bool
+live_look(Ring *ring, Live *out)
+{
+    Place *place = (Place *)ring;
+    return place->is_keep ? keep_look(place, out) : look_at_buffer(place, out);
 }
 
 /* ---- stats() ---------------------------------------------------------------- */
@@ -27,12 +48,12 @@ inspect_stats(PyObject *module, PyObject *Py_UNUSED(unused))
     const Ring *head = &ledger->live;
     Sums of[SOURCE_COUNT] = {{0}}, all = {0};
     for (Ring *p = head->next; p != head; p = p->next) {
-        const Buffer *b = live_at(p);
-        if (b != NULL) {
-            Sums *sums = &of[b->mem.source];
+        Live live;
+        if (live_look(p, &live)) {
+            Sums *sums = &of[live.source];
             sums->blocks++;
-            sums->bytes += b->mem.block_size;
-            sums->exports += b->views;
+            sums->bytes += live.nbytes;
+            sums->exports += live.exports;
         }
     }
     PyObject *sources = PyDict_New();
@@ -64,7 +85,7 @@ inspect_stats(PyObject *module, PyObject *Py_UNUSED(unused))
 /* One memory as it was when live() was called. To make Python objects of it may
  * run the collector, and with it whatever makes and ends Buffers. */
 typedef struct {
-    void *address;
+    const void *address;
     Py_ssize_t nbytes, exports;
     Element *element; /* owned */
     Site *made;       /* owned */
@@ -81,10 +102,10 @@ look(Ring *head, Py_ssize_t *count)
 {
     size_t n = 0, dims = 0;
     for (Ring *p = head->next; p != head; p = p->next) {
-        const Buffer *b = live_at(p);
-        if (b != NULL) {
+        Live live;
+        if (live_look(p, &live)) {
             n++;
-            dims += (size_t)b->ndim;
+            dims += (size_t)live.ndim;
         }
     }
     Seen *all = malloc(n * sizeof *all + 2 * dims * sizeof(Py_ssize_t) + 1);
@@ -95,27 +116,29 @@ look(Ring *head, Py_ssize_t *count)
     Seen *seen = all;
     Py_ssize_t *next = (Py_ssize_t *)(all + n);
     for (Ring *p = head->next; p != head; p = p->next) {
-        const Buffer *b = live_at(p);
-        if (b == NULL) {
+        Live live;
+        if (!live_look(p, &live)) {
             continue;
         }
         *seen++ = (Seen){
-            .address = b->mem.data,
-            .nbytes = b->mem.block_size,
-            .exports = b->views,
-            .element = (Element *)Py_NewRef(OBJECT(b->element)),
-            .made = site_share(history_made(b)),
+            .address = live.address,
+            .nbytes = live.nbytes,
+            .exports = live.exports,
+            .element = (Element *)Py_NewRef(OBJECT(live.element)),
+            .made = live.buffer == NULL
+                        ? NULL
+                        : site_share(history_made(live.buffer)),
             .shape = next,
-            .strides = next + b->ndim,
-            .ndim = b->ndim,
-            .source = b->mem.source,
-            .readonly = b->readonly,
-            .closed = b->closed,
+            .strides = next + live.ndim,
+            .ndim = live.ndim,
+            .source = live.source,
+            .readonly = live.readonly,
+            .closed = live.closed,
         };
-        size_t size = (size_t)b->ndim * sizeof *next;
-        memcpy(next, b->shape, size);
-        memcpy(next + b->ndim, b->strides, size);
-        next += 2 * b->ndim;
+        size_t size = (size_t)live.ndim * sizeof *next;
+        memcpy(next, live.shape, size);
+        memcpy(next + live.ndim, live.strides, size);
+        next += 2 * live.ndim;
     }
     return all;
 }
@@ -156,7 +179,7 @@ record_of(PyTypeObject *type, const Seen *seen)
         return NULL;
     }
     PyObject *values[] = {
-        PyLong_FromVoidPtr(seen->address),
+        PyLong_FromVoidPtr((void *)seen->address),
         PyLong_FromSsize_t(seen->nbytes),
         tuple_of_dims(seen->shape, seen->ndim),
         tuple_of_dims(seen->strides, seen->ndim),

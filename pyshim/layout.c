@@ -81,6 +81,33 @@ layout_element(Layout *l, Element **e, bool strided)
 }
 
 int
+layout_given(Layout *l, const char *function, const char *what, int ndim,
+             const Py_ssize_t *shape, const Py_ssize_t *strides)
+{
+    if (ndim < 0 || ndim > PYBUF_MAX_NDIM) {
+        PyErr_Format(PyExc_ValueError,
+                     "%s(): %s has %d dimensions; a buffer has 0 to %d",
+                     function, what, ndim, PYBUF_MAX_NDIM);
+        return -1;
+    }
+    if (shape == NULL && ndim > 0) {
+        PyErr_Format(PyExc_ValueError,
+                     "%s(): %s has dimensions and no shape (NULL)", function,
+                     what);
+        return -1;
+    }
+    l->ndim = ndim;
+    l->indirect = false;
+    for (int i = 0; i < ndim; i++) {
+        l->shape[i] = shape[i];
+        if (strides != NULL) {
+            l->strides[i] = strides[i];
+        }
+    }
+    return 0;
+}
+
+int
 layout_of_view(Layout *l, const Py_buffer *view)
 {
     if (view->ndim < 0 || view->ndim > PYBUF_MAX_NDIM) {
@@ -144,13 +171,18 @@ layout_of_part(Layout *l, Py_ssize_t itemsize)
     }
 }
 
-bool
-layout_is_reachable(const void *start, Py_ssize_t first, Py_ssize_t last)
+int
+layout_reaches(const char *function, const void *start, Py_ssize_t first,
+               Py_ssize_t last)
 {
-    uintptr_t base = (uintptr_t)start;
-    uintptr_t below = first < 0 ? (uintptr_t)0 - (uintptr_t)first : 0;
-    uintptr_t above = last > 0 ? (uintptr_t)last : 0;
-    return below <= base && above <= UINTPTR_MAX - base;
+    if (layout_is_reachable(start, first, last)) {
+        return 0;
+    }
+    PyErr_Format(PyExc_ValueError,
+                 "%s(): the layout uses bytes %zd to %zd from address %p, "
+                 "which leaves the address space",
+                 function, first, last, start);
+    return -1;
 }
 
 int

@@ -21,15 +21,18 @@ say(const char *line, int size)
 }
 
 static void
-say_memory(const Buffer *b)
+say_memory(const Live *live)
 {
-    char line[3 * TOLD_MAX], views[TOLD_MAX];
-    const Site *made = history_made(b);
-    history_tell(b, b->exports, views, sizeof views);
+    char line[3 * TOLD_MAX], views[TOLD_MAX] = "";
+    const Buffer *b = live->buffer;
+    const Site *made = b == NULL ? NULL : history_made(b);
+    if (b != NULL) {
+        history_tell(b, b->exports, views, sizeof views);
+    }
     int size = snprintf(
         line, sizeof line, "  %p: %zd bytes of %s, format '%s', exports %zd%s%s%s\n",
-        (void *)b->mem.data, b->mem.block_size,
-        memory_source_name(b->mem.source), b->element->format, b->views,
+        live->address, live->nbytes, memory_source_name(live->source),
+        live->element->format, live->exports,
         made == NULL ? "" : ", made at ", made == NULL ? "" : site_text(made),
         views);
     say(line, size < (int)sizeof line ? size : (int)sizeof line - 1);
@@ -40,13 +43,13 @@ report(void)
 {
     char line[256];
     Ledger *ledger = watched;
+    Live live;
     Py_ssize_t blocks = 0, bytes = 0;
     watched = NULL;
     for (Ring *p = ledger->live.next; p != &ledger->live; p = p->next) {
-        const Buffer *b = live_at(p);
-        if (b != NULL) {
+        if (live_look(p, &live)) {
             blocks++;
-            bytes += b->mem.block_size;
+            bytes += live.nbytes;
         }
     }
     if (blocks > 0) {
@@ -68,9 +71,8 @@ report(void)
     Py_ssize_t told = 0;
     for (Ring *p = ledger->live.next; p != &ledger->live && told < TOLD_LINES;
          p = p->next) {
-        const Buffer *b = live_at(p);
-        if (b != NULL) {
-            say_memory(b);
+        if (live_look(p, &live)) {
+            say_memory(&live);
             told++;
         }
     }

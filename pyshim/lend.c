@@ -207,6 +207,19 @@ loan_new(State *st, PyObject *obj, bool writable)
     return loan;
 }
 
+pybuf_descriptor *
+lend_descriptor(State *st, PyObject *obj, bool writable)
+{
+    Loan *loan = gil_can_return("a descriptor") < 0
+                     ? NULL
+                     : loan_new(st, obj, writable);
+    if (loan == NULL) {
+        return NULL;
+    }
+    __atomic_store_n(&loan->d.magic, PYBUF_DESCRIPTOR_MAGIC, __ATOMIC_RELEASE);
+    return &loan->d;
+}
+
 PyObject *
 module_lend(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
             PyObject *kwnames)

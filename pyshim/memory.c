@@ -23,15 +23,13 @@ ledger_new(State *st)
 }
 
 void
-ledger_drop(Ledger *ledger)
+ledger_end(Ledger *ledger)
 {
-    if (--ledger->holders == 0) {
-        trace_end(ledger);
-        for (int i = 0; i < SPENT_LOANS; i++) {
-            free(ledger->spent[i]);
-        }
-        free(ledger);
+    trace_end(ledger);
+    for (int i = 0; i < SPENT_LOANS; i++) {
+        free(ledger->spent[i]);
     }
+    free(ledger);
 }
 
 char *
@@ -144,8 +142,9 @@ native_end(Aside aside)
     aside_return(aside);
 }
 
-static void
-call_native(NativeRelease native, void *block, Py_ssize_t size, void *arg)
+void
+memory_call_native(NativeRelease native, void *block, Py_ssize_t size,
+                   void *arg)
 {
     Aside aside = aside_put();
     native(block, (size_t)size, arg);
@@ -232,7 +231,7 @@ memory_release(Memory *mem)
         source_go_free(mem->slot, mem->generation);
         break;
     case RELEASE_NATIVE:
-        call_native(mem->native, mem->block, mem->block_size, mem->arg);
+        memory_call_native(mem->native, mem->block, mem->block_size, mem->arg);
         break;
     case RELEASE_DESCRIPTOR:
         call_descriptor(mem->descriptor, mem->bound, mem->adopted_in);

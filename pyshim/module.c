@@ -1,4 +1,5 @@
 /* module.c: the module pybuf._core and its state. */
+#include "capi.h"
 #include "indirect.h"
 
 #include <stdio.h>
@@ -25,6 +26,7 @@ static const struct {
     {&buffer_spec, offsetof(State, buffer_type), true},
     {&element_spec, offsetof(State, element_type), false},
     {&lease_spec, offsetof(State, lease_type), false},
+    {&keep_spec, offsetof(State, keep_type), false},
     {&keeper_spec, offsetof(State, keeper_type), false},
     {&layout_spec, offsetof(State, layout_type), true},
     {&lent_spec, offsetof(State, lent_type), true},
@@ -110,13 +112,14 @@ module_exec(PyObject *module)
         add_live_type(module, st) < 0 || element_fill_caches(st) < 0 ||
         add_indirect(module) < 0 || add_version(module) < 0 ||
         PyModule_AddIntConstant(module, "tracemalloc_domain",
-                                TRACEMALLOC_DOMAIN) < 0) {
+                                TRACEMALLOC_DOMAIN) < 0 ||
+        capi_add(module) < 0) {
         return -1;
     }
-    return 0;
+    return here_enter(st);
 }
 
-#define OBJECTS_MAX 64
+#define OBJECTS_MAX 96
 
 /* The places of all objects that the state owns: what there is to visit and to
  * clear is said once. Returns how many. */
@@ -131,6 +134,9 @@ owned_objects(State *st, PyObject ***places)
     for (int i = 0; i < SIG_COUNT; i++) {
         places[n++] = &st->keywords[i].kwnames;
     }
+    for (int i = 0; i < SPELLED; i++) {
+        places[n++] = (PyObject **)&st->spelled[i].element;
+    }
     PyObject **rest[] = {
         &st->last_spelling,   (PyObject **)&st->last_element,
         &st->by_dtype,        &st->dtype_type,
@@ -140,9 +146,9 @@ owned_objects(State *st, PyObject ***places)
         &f->ctypes_simple,    &f->ctypes_array,
         &f->ctypes_func,      &f->cffi_uintptr,
         &f->cffi_data,        &f->cffi,
-        (PyObject **)&st->live_type,
+        (PyObject **)&st->live_type, &st->memory2d,
     };
-    _Static_assert(PYBUF_READINGS + SIG_COUNT + TYPES +
+    _Static_assert(PYBUF_READINGS + SIG_COUNT + SPELLED + TYPES +
                            sizeof rest / sizeof rest[0] <= OBJECTS_MAX,
                    "more objects than OBJECTS_MAX");
     for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) {
@@ -157,10 +163,14 @@ owned_objects(State *st, PyObject ***places)
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
+    State *st = PyModule_GetState(module);
     PyObject **places[OBJECTS_MAX];
-    int n = owned_objects(PyModule_GetState(module), places);
+    int n = owned_objects(st, places);
     for (int i = 0; i < n; i++) {
         Py_VISIT(*places[i]);
+    }
+    if (st->spare_keep != NULL) {
+        Py_VISIT(Py_TYPE(OBJECT(st->spare_keep)));
     }
     return 0;
 }
@@ -168,8 +178,11 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 static int
 module_clear(PyObject *module)
 {
+    State *st = PyModule_GetState(module);
     PyObject **places[OBJECTS_MAX];
-    int n = owned_objects(PyModule_GetState(module), places);
+    int n = owned_objects(st, places);
+    here_leave(st); /* C code finds what is whole, or nothing */
+    keep_drop_spare(st);
     for (int i = 0; i < n; i++) {
         Py_CLEAR(*places[i]);
     }

@@ -52,6 +52,12 @@ ring_remove(Ring *place)
     place->next->prev = place->prev;
 }
 
+/* Where a memory is in the ledger. */
+typedef struct {
+    Ring ring;    /* first: neighbours lead here */
+    bool is_keep; /* a Keep's, else a Buffer's */
+} Place;
+
 typedef struct Tracer Tracer;
 
 /* A power of two. */
@@ -65,8 +71,8 @@ typedef struct {
     int64_t live_bytes; /* bytes of those made and not yet freed */
     uint64_t holders;   /* the module, and each Buffer: the last frees this */
     struct State *st;   /* of the module; NULL when it is gone */
-    Ring live;      /* the Buffers that own a memory, by `place`, oldest first:
-                     * borrowed, each leaves when its memory goes */
+    Ring live;      /* the Buffers and Keeps that own a memory, by `place`,
+                     * oldest first: borrowed, each leaves when its memory goes */
     uint64_t lent;  /* descriptors by lend() that have not come back */
     void *spent[SPENT_LOANS]; /* malloc'd: see lend.c */
     unsigned next_spent;
@@ -121,11 +127,21 @@ typedef struct {
     PyObject *cffi_uintptr;   /* its ctype uintptr_t */
 } ForeignTypes;
 
+/* A power of two. */
+#define SPELLED 16
+
+typedef struct {
+    uint64_t key;     /* the text itself, of up to 8 bytes; 0: nothing is here */
+    Element *element; /* owned */
+} Spelled;
+
 typedef struct State {
     PyTypeObject *buffer_type;
     PyTypeObject *element_type;
     PyTypeObject *lease_type;
     void *spare_lease; /* memory of an object, or NULL; see door_numpy.c */
+    PyTypeObject *keep_type;
+    struct Keep *spare_keep; /* or NULL; see keep.h */
     PyTypeObject *keeper_type;
     PyTypeObject *layout_type;
     PyTypeObject *lent_type;
@@ -140,6 +156,8 @@ typedef struct State {
     PyObject *readings[PYBUF_READINGS];
     PyObject *last_spelling; /* the dtype= looked up last, and what it means */
     Element *last_element;
+    Spelled spelled[SPELLED]; /* formats that C code gave last, see spelled.c */
+    PyObject *memory2d; /* pybuf.indirect.IndirectMemory2D, NULL until needed */
     PyObject *by_dtype;   /* dict: numpy.dtype -> Element */
     PyObject *dtype_type; /* numpy.dtype, NULL until NumPy was needed */
     PyObject *numpy_asarray; /* numpy.asarray, likewise */
@@ -276,6 +294,41 @@ bool element_is_same(const Element *a, const Element *b);
 /* How a pickle spells the element: dtype= reads it back. Borrowed. */
 const char *element_spelling(const Element *e);
 
+/* ---- spelled.c: formats that C code gives -------------------------------- */
+
+/* As from a str that a user gives, NULL being "B". Owned. */
+Element *element_spelled(State *st, const char *format);
+
+/* A short text as a number: 0 for one of more than 8 bytes, and for none. */
+static inline uint64_t
+spelled_key(const char *text)
+{
+    uint64_t key = 0;
+    for (int i = 0; text[i] != '\0'; i++) {
+        if (i == (int)sizeof key) {
+            return 0;
+        }
+        key = key << 8 | (unsigned char)text[i];
+    }
+    return key;
+}
+
+static inline unsigned
+spelled_place(uint64_t key)
+{
+    return (unsigned)(key ^ key >> 8) % SPELLED;
+}
+
+/* What that found lately, without any object of Python's. Borrowed, or NULL
+ * without an exception. */
+static inline Element *
+element_spelled_lately(const State *st, const char *format)
+{
+    uint64_t key = format == NULL ? 'B' : spelled_key(format);
+    const Spelled *place = &st->spelled[spelled_place(key)];
+    return place->key == key ? place->element : NULL;
+}
+
 /* ---- element_numpy.c: element types that NumPy knows --------------------- */
 
 /* From anything that numpy.dtype() takes. Owned. */
@@ -299,6 +352,53 @@ PyObject *numpy_asarray(State *st, PyObject *obj);
 /* NumPy's dtype of an element; imports NumPy. Owned: the element may get
  * another one, see is_renamed. */
 PyObject *element_descr(State *st, Element *e);
+
+/* ---- numpy_api.c --------------------------------------------------------- */
+
+/* Finds NumPy's table, for which it imports NumPy: st->numpy_api. One of an
+ * unknown major version is not touched (st->numpy_unknown): the protocol serves
+ * then, only slower. */
+int numpy_find(State *st);
+
+/* Places in the table `_ARRAY_API`, the same since NumPy 1.7. */
+enum {
+    NPY_GET_C_VERSION = 0,
+    NPY_ARRAY_TYPE = 2,
+    NPY_NEW_FROM_DESCR = 94,
+    NPY_SET_BASE_OBJECT = 282,
+};
+
+#define NPY_WRITEABLE 0x0400
+
+typedef PyObject *(*NewFromDescr)(PyTypeObject *type, PyObject *descr, int nd,
+                                  const Py_ssize_t *dims,
+                                  const Py_ssize_t *strides, void *data,
+                                  int flags, PyObject *obj);
+typedef int (*SetBaseObject)(PyObject *array, PyObject *base);
+
+/* An ndarray by that table. Takes the references to descr and base, also if it
+ * fails. strides may be NULL where NumPy would find the same. */
+static inline PyObject *
+numpy_array(State *st, PyObject *descr, int ndim, const Py_ssize_t *shape,
+            const Py_ssize_t *strides, void *data, bool readonly,
+            PyObject *base)
+{
+    void **api = st->numpy_api;
+    /* Steals the reference to descr, also when it fails. */
+    PyObject *array = ((NewFromDescr)api[NPY_NEW_FROM_DESCR])(
+        (PyTypeObject *)api[NPY_ARRAY_TYPE], descr, ndim, shape, strides, data,
+        readonly ? 0 : NPY_WRITEABLE, NULL);
+    if (array == NULL) {
+        Py_DECREF(base);
+        return NULL;
+    }
+    /* Steals the reference to base, also when it fails. */
+    if (((SetBaseObject)api[NPY_SET_BASE_OBJECT])(array, base) < 0) {
+        Py_DECREF(array);
+        return NULL;
+    }
+    return array;
+}
 
 /* ---- layout.c ----------------------------------------------------------- */
 
@@ -324,6 +424,10 @@ layout_reads_pointers(const Layout *l, int axis)
  * the shape, and what it is made of takes its place. strided: l->strides (and
  * l->suboffsets where l->indirect) are filled as well. */
 int layout_element(Layout *l, Element **e, bool strided);
+/* ndim, shape and where they are not NULL strides, as C code gives them. ValueError
+ * for what no buffer has; `what` has it in the sentence. */
+int layout_given(Layout *l, const char *function, const char *what, int ndim,
+                 const Py_ssize_t *shape, const Py_ssize_t *strides);
 /* ndim and shape of a view that another exporter filled. ValueError if it has
  * more axes than a buffer may have. */
 int layout_of_view(Layout *l, const Py_buffer *view);
@@ -341,7 +445,18 @@ int layout_strided(Layout *l, Py_ssize_t itemsize);
  * indirect and suboffsets, without its bounds. Does not enter Go. */
 void layout_of_part(Layout *l, Py_ssize_t itemsize);
 /* Whether [start + first, start + last) is inside of the address space. */
-bool layout_is_reachable(const void *start, Py_ssize_t first, Py_ssize_t last);
+static inline bool
+layout_is_reachable(const void *start, Py_ssize_t first, Py_ssize_t last)
+{
+    uintptr_t base = (uintptr_t)start;
+    uintptr_t below = first < 0 ? (uintptr_t)0 - (uintptr_t)first : 0;
+    uintptr_t above = last > 0 ? (uintptr_t)last : 0;
+    return below <= base && above <= UINTPTR_MAX - base;
+}
+
+/* ValueError if not. */
+int layout_reaches(const char *function, const void *start, Py_ssize_t first,
+                   Py_ssize_t last);
 
 /* ---- buffer.c: the object ----------------------------------------------- */
 
@@ -421,7 +536,7 @@ typedef struct Buffer {
     uint64_t lends;      /* exports and pointers ever handed out, likewise */
     uint64_t lends_traversed; /* lends when the collector last came by */
     Ledger *ledger;     /* of the interpreter; outlives this */
-    Ring place;         /* in ledger->live; alone if a view of another Buffer */
+    Place place;        /* in ledger->live; alone if a view of another Buffer */
     History *history;   /* owned or NULL: what was seen of it, see history.c */
     PyObject *weakrefs;
     PyObject *next_dead; /* see buffer_dealloc */
@@ -558,8 +673,15 @@ PyObject *buffer_row(PyObject *self, PyObject *index);
 
 /* Held by the caller. */
 Ledger *ledger_new(State *st);
+void ledger_end(Ledger *ledger);
 /* One holder less. */
-void ledger_drop(Ledger *ledger);
+static inline void
+ledger_drop(Ledger *ledger)
+{
+    if (--ledger->holders == 0) {
+        ledger_end(ledger);
+    }
+}
 /* How new memory is wished for. */
 typedef struct {
     Source source;    /* SOURCE_C or SOURCE_GO */
@@ -582,12 +704,28 @@ char *memory_nowhere(void);
 int memory_prepare(void);
 /* Gives the memory back, once; runs callbacks. Keeps a pending exception. */
 void memory_release(Memory *mem);
+/* The same for memory that never was in a Memory. */
+void memory_call_native(NativeRelease native, void *block, Py_ssize_t size,
+                        void *arg);
+
+/* ---- keep.c: the memory of an ndarray, without a Buffer ------------------- */
+
+#define KEEP_DIMS 4 /* more dimensions take a Buffer */
+
+extern PyType_Spec keep_spec;
+/* The state's spare one, which holds a reference to the type. */
+void keep_drop_spare(State *st);
 
 #include "copies.h"
 #include "trace.h"
 
+bool keep_look(Place *place, Live *out);
+
 /* ---- source_c.c, source_go.c: one source of memory each ------------------ */
 
+/* A block of malloc, and where in it aligned memory begins: NULL if it cannot be
+ * had. */
+char *source_c_block(Py_ssize_t nbytes, Wish wish, void **block);
 int source_c_make(Memory *mem, Py_ssize_t nbytes, Wish wish);
 int source_go_make(Memory *mem, Py_ssize_t nbytes, Wish wish);
 /* Gives a block of Go's back, if the runtime that made it lives. */
@@ -634,7 +772,12 @@ int door_lend_view(Buffer *b, Py_buffer *view, int flags);
 int door_getbuffer(PyObject *self, Py_buffer *view, int flags);
 void door_releasebuffer(PyObject *self, Py_buffer *view);
 
+/* How numpy() may copy. */
+typedef enum { COPY_NEVER, COPY_IF_NEEDED, COPY_ALWAYS } CopyRule;
+
 extern PyType_Spec lease_spec;
+/* An ndarray on the memory of an open Buffer. Imports NumPy. Owned. */
+PyObject *numpy_of(State *st, Buffer *b, CopyRule rule);
 PyObject *door_numpy(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                      PyObject *kwnames);
 PyObject *door_interface(PyObject *self, void *unused);
@@ -705,6 +848,8 @@ extern PyType_Spec gopy_value_spec;
 /* ---- lend.c: an exporter as a descriptor ------------------------------------ */
 
 extern PyType_Spec lent_spec;
+/* The same without a Lent: whoever has it takes it, or there is nobody to. */
+pybuf_descriptor *lend_descriptor(State *st, PyObject *obj, bool writable);
 PyObject *module_lend(PyObject *module, PyObject *const *args,
                       Py_ssize_t nargs, PyObject *kwnames);
 

@@ -30,8 +30,8 @@ ask_huge_pages(void *block, size_t size)
     }
 }
 
-int
-source_c_make(Memory *mem, Py_ssize_t nbytes, Wish wish)
+char *
+source_c_block(Py_ssize_t nbytes, Wish wish, void **out)
 {
     /* At least one byte: a zero-size export has a pointer all the same. */
     size_t size = nbytes > 0 ? (size_t)nbytes : 1;
@@ -44,14 +44,26 @@ source_c_make(Memory *mem, Py_ssize_t nbytes, Wish wish)
                      "%zd bytes were asked for and the system has no such "
                      "block of memory",
                      nbytes);
-        return -1;
+        return NULL;
     }
     if (size >= HUGE_FROM) {
         ask_huge_pages(block, size);
     }
     uintptr_t mask = (uintptr_t)wish.align - 1;
+    *out = block;
+    return (char *)(((uintptr_t)block + mask) & ~mask);
+}
+
+int
+source_c_make(Memory *mem, Py_ssize_t nbytes, Wish wish)
+{
+    void *block;
+    char *data = source_c_block(nbytes, wish, &block);
+    if (data == NULL) {
+        return -1;
+    }
     *mem = (Memory){
-        .data = (char *)(((uintptr_t)block + mask) & ~mask),
+        .data = data,
         .block = block,
         .block_size = nbytes,
         .align = wish.align,

@@ -56,6 +56,19 @@ trace_free(Buffer *b, const Memory *mem)
 }
 
 void
+trace_untold(const Ledger *ledger, const Memory *mem)
+{
+    if (!is_on(ledger)) {
+        return;
+    }
+    Pending pending = pending_save();
+    Site *site = site_here();
+    tell_of_memory(ledger, "free", mem, site, "", "");
+    site_drop(site);
+    pending_restore(pending);
+}
+
+void
 trace_resized(Buffer *b, const Memory *old)
 {
     trace_free(b, old);

@@ -111,14 +111,29 @@ int trace_view(Buffer *b, Py_buffer *view);
 void trace_view_end(Buffer *b, const Py_buffer *view);
 /* A memory that was b's. */
 void trace_free(Buffer *b, const Memory *mem);
+/* A memory that no trace was told of, for it was made before. */
+void trace_untold(const Ledger *ledger, const Memory *mem);
 
 /* ---- inspect.c: what is alive --------------------------------------------- */
 
 extern PyStructSequence_Desc live_desc;
 PyObject *inspect_stats(PyObject *module, PyObject *unused);
 PyObject *inspect_live(PyObject *module, PyObject *unused);
-/* The Buffer at a place of ledger->live; NULL if its end has begun. */
-Buffer *live_at(Ring *place);
+/* What is to be told of a memory. All of it is borrowed. */
+typedef struct {
+    const void *address; /* of element 0 */
+    Py_ssize_t nbytes, exports;
+    Element *element;
+    int ndim;
+    const Py_ssize_t *shape, *strides; /* the latter may lead into this struct */
+    Source source;
+    bool readonly, closed;
+    const Buffer *buffer; /* NULL: there is only a Keep */
+    Py_ssize_t packed[KEEP_DIMS];
+} Live;
+
+/* The memory at a place of ledger->live; false if its end has begun. */
+bool live_look(Ring *ring, Live *out);
 
 /* ---- leaks.c: what is alive when Python is gone ----------------------------- */
 

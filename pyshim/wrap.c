@@ -168,11 +168,7 @@ wrap_place(const Wrapping *w, const Layout *l, char *start, Memory *mem)
         mem->data = memory_nowhere();
         return 0;
     }
-    if (!layout_is_reachable(start, first, last)) {
-        PyErr_Format(PyExc_ValueError,
-                     "%s(): the layout uses bytes %zd to %zd from address "
-                     "%p, which leaves the address space",
-                     w->function, first, last, start);
+    if (layout_reaches(w->function, start, first, last) < 0) {
         return -1;
     }
     mem->data = start + offset;

@@ -29,6 +29,7 @@ from typing_extensions import CapsuleType, disjoint_base
 
 __version__: str
 tracemalloc_domain: int
+_C_API: CapsuleType
 
 # ---- what arguments may be -------------------------------------------------------
 

@@ -1,0 +1,145 @@
+/* keep.c: the base of an ndarray that C code made of its memory in one call.
+ *
+ * A Buffer could be asked for more views, so it has more to remember than there
+ * is to do for one array. A Keep knows how its memory goes, and what inspection
+ * tells of it; it ends with the array, and is nothing that the collector would
+ * have to look at. */
+#include "keep.h"
+
+#include <stdlib.h>
+
+/* ---- the end ---------------------------------------------------------------- */
+
+void
+keep_give_back(pybuf_release release, void *data, Py_ssize_t nbytes, void *arg)
+{
+    if (release == NULL) {
+        free(arg);
+    }
+    else {
+        memory_call_native((NativeRelease)release, data, nbytes, arg);
+    }
+}
+
+static Source
+source_of(const Keep *keep)
+{
+    return keep->release == NULL ? SOURCE_C : SOURCE_FOREIGN;
+}
+
+static void
+tell_of_end(const Keep *keep)
+{
+    Memory mem = {.data = keep->data,
+                  .block_size = keep->nbytes,
+                  .source = source_of(keep)};
+    trace_untold(keep->ledger, &mem);
+}
+
+static void
+keep_dealloc(PyObject *self)
+{
+    Keep *keep = (Keep *)self;
+    Ledger *ledger = keep->ledger;
+    ledger->freed++;
+    ledger->live_bytes -= keep->nbytes;
+    ring_remove(&keep->place.ring);
+    if (trace_concerns(ledger)) {
+        tell_of_end(keep);
+    }
+    keep_give_back(keep->release, keep->data, keep->nbytes, keep->arg);
+    Py_DECREF(OBJECT(keep->element));
+    State *st = ledger->st; /* now: what was called may have ended it */
+    ledger_drop(ledger);
+    if (st != NULL && st->spare_keep == NULL && st->keep_type != NULL) {
+        st->spare_keep = keep;
+        return;
+    }
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_Free(self);
+    Py_DECREF(OBJECT(type));
+}
+
+void
+keep_drop_spare(State *st)
+{
+    Keep *spare = st->spare_keep;
+    st->spare_keep = NULL;
+    if (spare != NULL) {
+        PyTypeObject *type = Py_TYPE(OBJECT(spare));
+        PyObject_Free(spare);
+        Py_DECREF(OBJECT(type));
+    }
+}
+
+/* ---- the beginning, where it is in keep.h --------------------------------------- */
+
+PyObject *
+keep_ask_descr(State *st, Element *e)
+{
+    PyObject *held = here_hold(st);
+    PyObject *descr = element_descr(st, e);
+    Py_DECREF(held);
+    return descr;
+}
+
+/* ---- what it is to others ------------------------------------------------------- */
+
+bool
+keep_look(Place *place, Live *out)
+{
+    Keep *keep = (Keep *)((char *)place - offsetof(Keep, place));
+    if (Py_REFCNT(OBJECT(keep)) == 0) {
+        return false;
+    }
+    out->address = keep->data;
+    out->nbytes = keep->nbytes;
+    out->exports = 1; /* the array */
+    out->element = keep->element;
+    out->ndim = keep->ndim;
+    out->shape = keep->shape;
+    out->strides = out->packed;
+    out->source = source_of(keep);
+    out->readonly = keep->readonly;
+    out->closed = false;
+    out->buffer = NULL;
+    Py_ssize_t step = keep->element->itemsize;
+    for (int i = keep->ndim - 1; i >= 0; i--) {
+        out->packed[i] = step;
+        step *= keep->shape[i];
+    }
+    return true;
+}
+
+/* NumPy asks the base of an array whether it may be made writable again. */
+static int
+keep_getbuffer(PyObject *self, Py_buffer *view, int flags)
+{
+    Keep *keep = (Keep *)self;
+    return PyBuffer_FillInfo(view, self, keep->data, keep->nbytes,
+                             keep->readonly, flags);
+}
+
+static PyObject *
+keep_repr(PyObject *self)
+{
+    const Keep *keep = (Keep *)self;
+    return PyUnicode_FromFormat("<keep of %zd bytes at %p>", keep->nbytes,
+                                keep->data);
+}
+
+static PyType_Slot keep_slots[] = {
+    {Py_tp_doc, "The base of an array that C code made of its memory."},
+    {Py_tp_dealloc, keep_dealloc},
+    {Py_tp_repr, keep_repr},
+    {Py_bf_getbuffer, keep_getbuffer},
+    {0, NULL},
+};
+
+PyType_Spec keep_spec = {
+    .name = "pybuf._core._Keep",
+    .basicsize = sizeof(Keep),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+             Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = keep_slots,
+};

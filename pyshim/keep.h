@@ -1,0 +1,107 @@
+/* keep.h: the making of a Keep, which stands in the functions that loops call.
+ * Conventions are those of shim.h. */
+#ifndef PYBUF_KEEP_H
+#define PYBUF_KEEP_H
+
+#include "capi.h"
+
+/* The base of an ndarray that owns packed memory, which goes with it. */
+typedef struct Keep {
+    PyObject_HEAD
+    Place place; /* in ledger->live */
+    Ledger *ledger;
+    Element *element; /* owned */
+    char *data;
+    Py_ssize_t nbytes;
+    pybuf_release release; /* NULL: `arg` is a block of malloc */
+    void *arg;
+    int ndim;
+    bool readonly;
+    Py_ssize_t shape[KEEP_DIMS];
+} Keep;
+
+/* Gives memory back that a Keep has or was to have. */
+void keep_give_back(pybuf_release release, void *data, Py_ssize_t nbytes,
+                    void *arg);
+
+/* NumPy's dtype of the element. Owned. */
+PyObject *keep_ask_descr(State *st, Element *e);
+
+/* The bytes of a packed layout in which nothing is to be judged. Others are no
+ * Keep's: of zero items, and those that are refused. */
+static inline bool
+keep_bytes(int ndim, const Py_ssize_t *shape, Py_ssize_t itemsize,
+           Py_ssize_t *nbytes)
+{
+    *nbytes = itemsize;
+    for (int i = 0; i < ndim; i++) {
+        if (shape[i] <= 0 ||
+            __builtin_mul_overflow(*nbytes, shape[i], nbytes)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Whether an array of that kind may have a Keep: NumPy is known, and nobody asks
+ * for what only a Buffer remembers. */
+static inline bool
+keep_suits(const State *st, int ndim, const Element *e)
+{
+    return st->numpy_api != NULL && e->base == NULL &&
+           (unsigned)ndim <= KEEP_DIMS && !trace_concerns(st->ledger);
+}
+
+/* The last one that ended serves as the next: in a loop that is all there ever
+ * are. It has its type, and the reference to it, still. */
+static inline Keep *
+keep_object(State *st)
+{
+    Keep *spare = st->spare_keep;
+    if (spare == NULL) {
+        return PyObject_New(Keep, st->keep_type);
+    }
+    st->spare_keep = NULL;
+    Py_INCREF(OBJECT(spare)); /* from 0, as whoever is resurrected */
+    return spare;
+}
+
+/* An ndarray over memory of such a layout. Gives it back if there can be none. */
+__attribute__((always_inline)) static inline PyObject *
+keep_array(State *st, Element *e, int ndim, const Py_ssize_t *shape,
+           Py_ssize_t nbytes, char *data, bool readonly, pybuf_release release,
+           void *arg)
+{
+    Py_INCREF(OBJECT(e)); /* before NumPy is asked, which may run what it likes */
+    PyObject *descr = __builtin_expect(e->descr != NULL && !e->structured, 1)
+                          ? Py_NewRef(e->descr)
+                          : keep_ask_descr(st, e);
+    Keep *keep = descr == NULL ? NULL : keep_object(st);
+    if (keep == NULL) {
+        Py_XDECREF(descr);
+        Py_DECREF(OBJECT(e));
+        keep_give_back(release, data, nbytes, arg);
+        return NULL;
+    }
+    Ledger *ledger = st->ledger;
+    keep->element = e;
+    keep->data = data;
+    keep->nbytes = nbytes;
+    keep->release = release;
+    keep->arg = arg;
+    keep->readonly = readonly;
+    keep->ndim = ndim;
+    for (int i = 0; i < ndim; i++) {
+        keep->shape[i] = shape[i];
+    }
+    keep->place.is_keep = true;
+    ring_add(&ledger->live, &keep->place.ring);
+    keep->ledger = ledger;
+    ledger->holders++;
+    ledger->made++;
+    ledger->live_bytes += nbytes;
+    return numpy_array(st, descr, ndim, keep->shape, NULL, data, readonly,
+                       OBJECT(keep));
+}
+
+#endif
