@@ -115,6 +115,7 @@ bench: setup ## time pybuf beside NumPy, ctypes and others
 .PHONY: clean
 clean: ## remove all that was made here
 	rm -rf $(VENV) build dist pyshim/*.egg-info $(EXTENSION) pyshim/pybuf/*.abi3.h
+	rm -f pyshim/pybuf/include/*.h
 	rm -f examples/*/lib*.so examples/*/lib*.h
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Check that a wheel holds the package and one extension module, and nothing else.
+"""Check that a wheel holds the package, one extension module, C's header, and no more.
 
 Usage: python check_wheel.py WHEEL ROOT
 """
@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 EXTENSION = "pybuf/_core.abi3.so"
+HEADER = "pybuf/include/pybuf.h"
 
 
 def main(wheel: Path, root: Path) -> str | None:
@@ -18,7 +19,7 @@ def main(wheel: Path, root: Path) -> str | None:
     made = re.compile(r"/(\.|__pycache__/|_core\.abi3\.)")
     files = [path for path in package.rglob("*") if path.is_file()]
     relative = {path.relative_to(package.parent).as_posix() for path in files}
-    wanted = {EXTENSION} | {name for name in relative if not made.search(name)}
+    wanted = {EXTENSION, HEADER} | {name for name in relative if not made.search(name)}
     constant = re.search(r'const Version = "(.+)"', (root / "pybuf/version.go").read_text())
     version = constant[1] if constant else "?"
     info = f"pybuf_go-{version}.dist-info/"

@@ -14,7 +14,7 @@ from setuptools import Extension
 from setuptools.command.build_ext import build_ext
 
 from . import toolchain
-from .project import ROOT, headers_digest
+from .project import HEADER, ROOT, headers_digest
 from .refusal import Refusal
 from .toolchain import Toolchain
 
@@ -50,6 +50,10 @@ class GoBuildExt(build_ext):
         target = self.get_ext_fullpath(ext.name)
         self.mkpath(os.path.dirname(target))
         self.copy_file(str(built), target)
+        # C code that is built against the package includes the same header.
+        include = os.path.join(os.path.dirname(target), "include")
+        self.mkpath(include)
+        self.copy_file(str(HEADER), include)
 
 
 @dataclass(frozen=True)

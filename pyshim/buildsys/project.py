@@ -9,6 +9,7 @@ from pathlib import Path
 from .refusal import Refusal
 
 ROOT = Path(__file__).resolve().parents[2]
+HEADER = ROOT / "capi" / "pybuf.h"  # public: the package has a copy
 
 
 def _find(pattern: str, path: Path) -> str:

@@ -6,6 +6,7 @@ block is freed exactly once, when the last array, memoryview or slice of it
 is gone.
 """
 
+from ._core import _C_API as _C_API
 from ._core import (
     Buffer,
     Layout,
@@ -35,6 +36,7 @@ __all__ = [
     "copy",
     "copyto",
     "empty",
+    "get_include",
     "lend",
     "live",
     "stats",
@@ -46,6 +48,12 @@ __all__ = [
 
 heed_environment()
 del heed_environment
+
+
+def get_include() -> str:
+    """Return the folder of pybuf.h and pybuf.pxd, for C, C++ and Cython code."""
+    return f"{__path__[0]}/include"
+
 
 TYPE_CHECKING = False  # typing is not imported for it
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`python -m pybuf`: what is here and what works; `python -m pybuf demo`."""
+"""`python -m pybuf`: what is here and what works; `--includes` for C code; `demo`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m pybuf",
-        usage="python -m pybuf [-h] [--version] [demo [FILE]]",
+        usage="python -m pybuf [-h] [--version] [--includes] [demo [FILE]]",
         description="Say which pybuf this is and try its doors; or show what it does.",
     )
     parser.add_argument("--version", action="version", version=f"pybuf {pybuf.__version__}")
+    parser.add_argument(
+        "--includes",
+        action="store_true",
+        help="print the flags with which a C compiler finds Python.h and pybuf.h",
+    )
     commands = parser.add_subparsers(dest="command", metavar="demo")
     demo = commands.add_parser(
         "demo",
@@ -37,11 +42,24 @@ def main() -> int:
         help="an SQLite database, never changed; without it a small one is made in memory",
     )
     args = parser.parse_args()
+    if args.includes:
+        print(includes())
+        return 0
     if args.command == "demo":
         from ._demo import demo as show  # noqa: PLC0415 - ctypes only when needed
 
         return show(args.file)
     return report()
+
+
+def includes() -> str:
+    """Return the flags for a C compiler."""
+    import shlex  # noqa: PLC0415 - only here
+    import sysconfig  # noqa: PLC0415
+
+    python = (sysconfig.get_path(name) for name in ("include", "platinclude"))
+    folders = dict.fromkeys([*python, pybuf.get_include()])
+    return shlex.join(f"-I{folder}" for folder in folders)
 
 
 def report() -> int:
