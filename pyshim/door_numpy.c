@@ -12,23 +12,13 @@ typedef struct {
     Record *record; /* of that export, or NULL */
 } Lease;
 
-/* The memory of the last lease that ended is kept for the next one: in a loop
- * that is all there ever are. */
-static Lease *
-lease_memory(State *st)
-{
-    PyObject *spare = st->spare_lease;
-    if (spare == NULL) {
-        return PyObject_New(Lease, st->lease_type);
-    }
-    st->spare_lease = NULL;
-    return (Lease *)PyObject_Init(spare, st->lease_type);
-}
-
 static PyObject *
 lease_new(State *st, Buffer *b)
 {
-    Lease *lease = lease_memory(st);
+    Lease *lease = (Lease *)spare_take(st, SPARE_LEASE);
+    if (lease == NULL) {
+        lease = PyObject_New(Lease, st->lease_type);
+    }
     if (lease != NULL) {
         lease->buffer = (Buffer *)Py_NewRef((PyObject *)b);
         buffer_lend(b);
@@ -42,20 +32,13 @@ static void
 lease_dealloc(PyObject *self)
 {
     Buffer *b = ((Lease *)self)->buffer;
-    PyTypeObject *type = Py_TYPE(self);
-    State *st = b->ledger->st;
+    State *st = b->ledger->st; /* which this object's type keeps */
     buffer_unlend(b);
     if (trace_concerns(b->ledger)) {
         trace_release(b, ((Lease *)self)->record);
     }
     Py_DECREF(OBJECT(b));
-    if (st != NULL && st->spare_lease == NULL) {
-        st->spare_lease = self;
-    }
-    else {
-        PyObject_Free(self);
-    }
-    Py_DECREF(OBJECT(type));
+    spare_give(st, SPARE_LEASE, self);
 }
 
 /* NumPy asks the base of an array whether it may be made writable again. A

@@ -51,25 +51,7 @@ keep_dealloc(PyObject *self)
     Py_DECREF(OBJECT(keep->element));
     State *st = ledger->st; /* now: what was called may have ended it */
     ledger_drop(ledger);
-    if (st != NULL && st->spare_keep == NULL && st->keep_type != NULL) {
-        st->spare_keep = keep;
-        return;
-    }
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_Free(self);
-    Py_DECREF(OBJECT(type));
-}
-
-void
-keep_drop_spare(State *st)
-{
-    Keep *spare = st->spare_keep;
-    st->spare_keep = NULL;
-    if (spare != NULL) {
-        PyTypeObject *type = Py_TYPE(OBJECT(spare));
-        PyObject_Free(spare);
-        Py_DECREF(OBJECT(type));
-    }
+    spare_give(st, SPARE_KEEP, self);
 }
 
 /* ---- the beginning, where it is in keep.h --------------------------------------- */

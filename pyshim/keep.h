@@ -52,20 +52,6 @@ keep_suits(const State *st, int ndim, const Element *e)
            (unsigned)ndim <= KEEP_DIMS && !trace_concerns(st->ledger);
 }
 
-/* The last one that ended serves as the next: in a loop that is all there ever
- * are. It has its type, and the reference to it, still. */
-static inline Keep *
-keep_object(State *st)
-{
-    Keep *spare = st->spare_keep;
-    if (spare == NULL) {
-        return PyObject_New(Keep, st->keep_type);
-    }
-    st->spare_keep = NULL;
-    Py_INCREF(OBJECT(spare)); /* from 0, as whoever is resurrected */
-    return spare;
-}
-
 /* An ndarray over memory of such a layout. Gives it back if there can be none. */
 __attribute__((always_inline)) static inline PyObject *
 keep_array(State *st, Element *e, int ndim, const Py_ssize_t *shape,
@@ -76,7 +62,10 @@ keep_array(State *st, Element *e, int ndim, const Py_ssize_t *shape,
     PyObject *descr = __builtin_expect(e->descr != NULL && !e->structured, 1)
                           ? Py_NewRef(e->descr)
                           : keep_ask_descr(st, e);
-    Keep *keep = descr == NULL ? NULL : keep_object(st);
+    Keep *keep = descr == NULL ? NULL : (Keep *)spare_take(st, SPARE_KEEP);
+    if (keep == NULL && descr != NULL) {
+        keep = PyObject_New(Keep, st->keep_type);
+    }
     if (keep == NULL) {
         Py_XDECREF(descr);
         Py_DECREF(OBJECT(e));

@@ -16,6 +16,14 @@ state_of(PyObject *self)
     return PyType_GetModuleState(Py_TYPE(self));
 }
 
+void
+spare_free(PyObject *spare)
+{
+    PyTypeObject *type = Py_TYPE(spare);
+    PyObject_Free(spare);
+    Py_DECREF(OBJECT(type));
+}
+
 /* The heap types, in the order in which they are made; and whether the module
  * shows them. */
 static const struct {
@@ -169,8 +177,10 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     for (int i = 0; i < n; i++) {
         Py_VISIT(*places[i]);
     }
-    if (st->spare_keep != NULL) {
-        Py_VISIT(Py_TYPE(OBJECT(st->spare_keep)));
+    for (int i = 0; i < SPARES; i++) {
+        if (st->spares[i] != NULL) {
+            Py_VISIT(Py_TYPE(st->spares[i]));
+        }
     }
     return 0;
 }
@@ -182,9 +192,15 @@ module_clear(PyObject *module)
     PyObject **places[OBJECTS_MAX];
     int n = owned_objects(st, places);
     here_leave(st); /* C code finds what is whole, or nothing */
-    keep_drop_spare(st);
     for (int i = 0; i < n; i++) {
         Py_CLEAR(*places[i]);
+    }
+    for (int i = 0; i < SPARES; i++) { /* now: the types are gone, none is added */
+        PyObject *spare = st->spares[i];
+        st->spares[i] = NULL;
+        if (spare != NULL) {
+            spare_free(spare);
+        }
     }
     return 0;
 }
@@ -197,8 +213,6 @@ module_free(void *module)
         return;
     }
     module_clear(module);
-    PyObject_Free(st->spare_lease);
-    st->spare_lease = NULL;
     if (st->ledger != NULL) {
         trace_leave_python(st->ledger);
         st->ledger->st = NULL;

@@ -127,6 +127,11 @@ typedef struct {
     PyObject *cffi_uintptr;   /* its ctype uintptr_t */
 } ForeignTypes;
 
+/* The bases of ndarrays, of which a loop makes one and ends it, again and again.
+ * The last one that ended serves as the next: it has its type still, and the
+ * reference to it. */
+enum { SPARE_LEASE, SPARE_KEEP, SPARES };
+
 /* A power of two. */
 #define SPELLED 16
 
@@ -139,9 +144,8 @@ typedef struct State {
     PyTypeObject *buffer_type;
     PyTypeObject *element_type;
     PyTypeObject *lease_type;
-    void *spare_lease; /* memory of an object, or NULL; see door_numpy.c */
     PyTypeObject *keep_type;
-    struct Keep *spare_keep; /* or NULL; see keep.h */
+    PyObject *spares[SPARES]; /* see spare_take */
     PyTypeObject *keeper_type;
     PyTypeObject *layout_type;
     PyTypeObject *lent_type;
@@ -170,6 +174,33 @@ typedef struct State {
     ForeignTypes foreign;
     KeywordCache keywords[SIG_COUNT];
 } State;
+
+/* The spare one, which is new again. Owned; NULL if there is none. */
+static inline PyObject *
+spare_take(State *st, int which)
+{
+    PyObject *spare = st->spares[which];
+    if (spare != NULL) {
+        st->spares[which] = NULL;
+        Py_INCREF(spare); /* from 0, as whoever is resurrected */
+    }
+    return spare;
+}
+
+void spare_free(PyObject *spare);
+
+/* The end of a dealloc: of an object that has given back all but its type. The
+ * module may be gone (NULL), or on its way. */
+static inline void
+spare_give(State *st, int which, PyObject *self)
+{
+    if (st != NULL && st->spares[which] == NULL && st->buffer_type != NULL) {
+        st->spares[which] = self;
+    }
+    else {
+        spare_free(self);
+    }
+}
 
 State *state_of_module(PyObject *module);
 /* The state behind an object of one of our types. */
@@ -713,8 +744,6 @@ void memory_call_native(NativeRelease native, void *block, Py_ssize_t size,
 #define KEEP_DIMS 4 /* more dimensions take a Buffer */
 
 extern PyType_Spec keep_spec;
-/* The state's spare one, which holds a reference to the type. */
-void keep_drop_spare(State *st);
 
 #include "copies.h"
 #include "trace.h"
