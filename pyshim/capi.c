@@ -41,7 +41,7 @@ api_wrap(void *data, int ndim, const Py_ssize_t *shape,
         if (e != NULL && keep_suits(st, ndim, e) &&
             keep_bytes(ndim, shape, e->itemsize, &nbytes) &&
             layout_is_reachable(data, 0, nbytes)) {
-            return keep_array(st, e, ndim, shape, nbytes, data,
+            return keep_array(st, e, ndim, shape, NULL, data, nbytes, data,
                               (flags & PYBUF_READONLY) != 0, release, arg);
         }
     }
@@ -119,7 +119,8 @@ new_array(State *st, Element *e, int ndim, const Py_ssize_t *shape,
     if (data != NULL) {
         *data = start;
     }
-    return keep_array(st, e, ndim, shape, nbytes, start, false, NULL, block);
+    return keep_array(st, e, ndim, shape, NULL, start, nbytes, start, false,
+                      NULL, block);
 }
 
 static PyObject *

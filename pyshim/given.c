@@ -2,7 +2,7 @@
  *
  * From the call on the memory is ours: so whatever fails gives it back, once. */
 #include "indirect.h"
-#include "capi.h"
+#include "keep.h"
 
 /* ---- what may be said ---------------------------------------------------------- */
 
@@ -38,8 +38,41 @@ given_keeper(const Given *g)
     return -1;
 }
 
+/* Strides as Go judges them. A loop asks about one layout again and again: the last
+ * answer is kept. */
 static int
-given_layout(const Given *g, Element **e, Layout *l)
+judge_strides(State *st, Layout *l, Py_ssize_t itemsize)
+{
+    Judged *last = &st->judged;
+    size_t size = (size_t)l->ndim * sizeof l->shape[0];
+    bool small = l->ndim <= KEEP_DIMS;
+    if (small && last->itemsize == itemsize && last->ndim == l->ndim &&
+        memcmp(last->shape, l->shape, size) == 0 &&
+        memcmp(last->strides, l->strides, size) == 0) {
+        l->nbytes = last->nbytes;
+        l->low = last->low;
+        l->high = last->high;
+        l->flags = last->flags;
+        return 0;
+    }
+    if (layout_strided(l, itemsize) < 0) {
+        return -1;
+    }
+    if (small) {
+        *last = (Judged){.itemsize = itemsize,
+                         .ndim = l->ndim,
+                         .flags = l->flags,
+                         .nbytes = l->nbytes,
+                         .low = l->low,
+                         .high = l->high};
+        memcpy(last->shape, l->shape, size);
+        memcpy(last->strides, l->strides, size);
+    }
+    return 0;
+}
+
+static int
+given_layout(State *st, const Given *g, Element **e, Layout *l)
 {
     bool strided = g->strides != NULL;
     if (layout_given(l, g->function, "the memory", g->ndim, g->shape,
@@ -50,26 +83,30 @@ given_layout(const Given *g, Element **e, Layout *l)
     if (g->tables) {
         return tables_layout(l, (*e)->itemsize, g->levels);
     }
-    return strided ? layout_strided(l, (*e)->itemsize)
+    return strided ? judge_strides(st, l, (*e)->itemsize)
                    : layout_contiguous(l, (*e)->itemsize, 'C');
 }
 
 /* ---- a Buffer ------------------------------------------------------------------- */
 
-static Buffer *
-over(State *st, const Given *g, Element *e, const Layout *l)
+static int
+given_place(const Given *g, const Layout *l)
 {
     if (g->data == NULL && l->high != l->low) {
         PyErr_Format(PyExc_ValueError,
                      "%s(): data is NULL and the layout has %zd bytes; NULL "
                      "can stand for zero bytes only",
                      g->function, l->high - l->low);
-        return NULL;
+        return -1;
     }
-    if (g->data != NULL &&
-        layout_reaches(g->function, g->data, l->low, l->high) < 0) {
-        return NULL;
-    }
+    return g->data == NULL
+               ? 0
+               : layout_reaches(g->function, g->data, l->low, l->high);
+}
+
+static Buffer *
+over(State *st, const Given *g, Element *e, const Layout *l)
+{
     Buffer *b = buffer_blank(st);
     if (b == NULL) {
         return NULL;
@@ -124,30 +161,67 @@ given_as(State *st, Buffer *b, int flags)
     return array;
 }
 
-/* *span is how many bytes the layout has, where it is known. */
-static Buffer *
-make(State *st, const Given *g, Py_ssize_t *span)
+/* ---- an ndarray without one ---------------------------------------------------------- */
+
+static bool
+needs_no_buffer(const State *st, const Given *g, const Element *e,
+                const Layout *l)
+{
+    return (g->flags & PYBUF_ARRAY) != 0 && g->release != NULL && !g->tables &&
+           l->nbytes > 0 && keep_suits(st, l->ndim, e);
+}
+
+static PyObject *
+array_over(State *st, const Given *g, Element *e, const Layout *l)
+{
+    char *data = g->data;
+    return keep_array(st, e, l->ndim, l->shape, l->strides, data + l->low,
+                      l->high - l->low, data, (g->flags & PYBUF_READONLY) != 0,
+                      g->release, g->arg);
+}
+
+/* ---- either ---------------------------------------------------------------------------- */
+
+/* *taken: the memory is somebody's, who gives it back also if this fails. *span is
+ * how many bytes the layout has, where it is known. */
+static PyObject *
+make(State *st, const Given *g, bool *taken, Py_ssize_t *span)
 {
     Layout l;
-    Buffer *b = NULL;
+    PyObject *made = NULL;
     PyObject *held = here_hold(st);
-    Element *e = judge(g) < 0 ? NULL : element_spelled(st, g->format);
-    if (e != NULL && given_layout(g, &e, &l) == 0) {
+    bool array = (g->flags & PYBUF_ARRAY) != 0;
+    Element *e = judge(g) < 0 || (array && numpy_find(st) < 0)
+                     ? NULL
+                     : element_spelled(st, g->format);
+    if (e != NULL && given_layout(st, g, &e, &l) == 0) {
         *span = l.high - l.low;
-        b = over(st, g, e, &l);
+        if (given_place(g, &l) < 0) {
+            ;
+        }
+        else if (needs_no_buffer(st, g, e, &l)) {
+            *taken = true;
+            made = array_over(st, g, e, &l);
+        }
+        else {
+            Buffer *b = over(st, g, e, &l);
+            *taken = b != NULL;
+            made = given_as(st, b, g->flags);
+        }
     }
     Py_XDECREF(OBJECT(e));
     Py_DECREF(held);
-    return b;
+    return made;
 }
 
 PyObject *
 given_result(State *st, const Given *g)
 {
+    bool taken = false;
     Py_ssize_t span = 0;
-    Buffer *b = st == NULL ? NULL : make(st, g, &span);
-    if (b == NULL && g->release != NULL) {
+    PyObject *made = st == NULL ? NULL : make(st, g, &taken, &span);
+    if (!taken && g->release != NULL) {
         memory_call_native((NativeRelease)g->release, g->data, span, g->arg);
     }
-    return given_as(st, b, g->flags);
+    return made;
 }

@@ -80,7 +80,7 @@ keep_look(Place *place, Live *out)
     out->element = keep->element;
     out->ndim = keep->ndim;
     out->shape = keep->shape;
-    out->strides = out->packed;
+    out->strides = keep->packed ? out->packed : keep->strides;
     out->source = source_of(keep);
     out->readonly = keep->readonly;
     out->closed = false;
@@ -98,7 +98,7 @@ static int
 keep_getbuffer(PyObject *self, Py_buffer *view, int flags)
 {
     Keep *keep = (Keep *)self;
-    return PyBuffer_FillInfo(view, self, keep->data, keep->nbytes,
+    return PyBuffer_FillInfo(view, self, keep->low, keep->nbytes,
                              keep->readonly, flags);
 }
 
@@ -107,7 +107,7 @@ keep_repr(PyObject *self)
 {
     const Keep *keep = (Keep *)self;
     return PyUnicode_FromFormat("<keep of %zd bytes at %p>", keep->nbytes,
-                                keep->data);
+                                (void *)keep->low);
 }
 
 static PyType_Slot keep_slots[] = {

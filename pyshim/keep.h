@@ -5,19 +5,22 @@
 
 #include "capi.h"
 
-/* The base of an ndarray that owns packed memory, which goes with it. */
+/* The base of an ndarray that owns its memory, which goes with it. */
 typedef struct Keep {
     PyObject_HEAD
     Place place; /* in ledger->live */
     Ledger *ledger;
     Element *element; /* owned */
-    char *data;
-    Py_ssize_t nbytes;
+    char *data;            /* the item with all indices 0 */
+    char *low;             /* the first byte in use */
+    Py_ssize_t nbytes;     /* bytes in use from there on */
     pybuf_release release; /* NULL: `arg` is a block of malloc */
     void *arg;
     int ndim;
     bool readonly;
+    bool packed; /* in C order, and `strides` are not filled */
     Py_ssize_t shape[KEEP_DIMS];
+    Py_ssize_t strides[KEEP_DIMS];
 } Keep;
 
 /* Gives memory back that a Keep has or was to have. */
@@ -52,11 +55,13 @@ keep_suits(const State *st, int ndim, const Element *e)
            (unsigned)ndim <= KEEP_DIMS && !trace_concerns(st->ledger);
 }
 
-/* An ndarray over memory of such a layout. Gives it back if there can be none. */
+/* An ndarray over memory of such a layout, or of one that was judged: then `low` is
+ * from where on it has nbytes, and strides are not NULL. Gives the memory back if
+ * there can be none. */
 __attribute__((always_inline)) static inline PyObject *
 keep_array(State *st, Element *e, int ndim, const Py_ssize_t *shape,
-           Py_ssize_t nbytes, char *data, bool readonly, pybuf_release release,
-           void *arg)
+           const Py_ssize_t *strides, char *low, Py_ssize_t nbytes, char *data,
+           bool readonly, pybuf_release release, void *arg)
 {
     Py_INCREF(OBJECT(e)); /* before NumPy is asked, which may run what it likes */
     PyObject *descr = __builtin_expect(e->descr != NULL && !e->structured, 1)
@@ -75,13 +80,18 @@ keep_array(State *st, Element *e, int ndim, const Py_ssize_t *shape,
     Ledger *ledger = st->ledger;
     keep->element = e;
     keep->data = data;
+    keep->low = low;
     keep->nbytes = nbytes;
     keep->release = release;
     keep->arg = arg;
     keep->readonly = readonly;
     keep->ndim = ndim;
+    keep->packed = strides == NULL;
     for (int i = 0; i < ndim; i++) {
         keep->shape[i] = shape[i];
+        if (strides != NULL) {
+            keep->strides[i] = strides[i];
+        }
     }
     keep->place.is_keep = true;
     ring_add(&ledger->live, &keep->place.ring);
@@ -89,7 +99,7 @@ keep_array(State *st, Element *e, int ndim, const Py_ssize_t *shape,
     ledger->holders++;
     ledger->made++;
     ledger->live_bytes += nbytes;
-    return numpy_array(st, descr, ndim, keep->shape, NULL, data, readonly,
+    return numpy_array(st, descr, ndim, keep->shape, strides, data, readonly,
                        OBJECT(keep));
 }
 

@@ -127,7 +127,7 @@ module_exec(PyObject *module)
     return here_enter(st);
 }
 
-#define OBJECTS_MAX 96
+#define OBJECTS_MAX 64
 
 /* The places of all objects that the state owns: what there is to visit and to
  * clear is said once. Returns how many. */
@@ -142,9 +142,6 @@ owned_objects(State *st, PyObject ***places)
     for (int i = 0; i < SIG_COUNT; i++) {
         places[n++] = &st->keywords[i].kwnames;
     }
-    for (int i = 0; i < SPELLED; i++) {
-        places[n++] = (PyObject **)&st->spelled[i].element;
-    }
     PyObject **rest[] = {
         &st->last_spelling,   (PyObject **)&st->last_element,
         &st->by_dtype,        &st->dtype_type,
@@ -156,7 +153,7 @@ owned_objects(State *st, PyObject ***places)
         &f->cffi_data,        &f->cffi,
         (PyObject **)&st->live_type, &st->memory2d,
     };
-    _Static_assert(PYBUF_READINGS + SIG_COUNT + SPELLED + TYPES +
+    _Static_assert(PYBUF_READINGS + SIG_COUNT + TYPES +
                            sizeof rest / sizeof rest[0] <= OBJECTS_MAX,
                    "more objects than OBJECTS_MAX");
     for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) {
@@ -177,6 +174,9 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     for (int i = 0; i < n; i++) {
         Py_VISIT(*places[i]);
     }
+    for (int i = 0; i < SPELLED; i++) {
+        Py_VISIT(OBJECT(st->spelled[i].element));
+    }
     for (int i = 0; i < SPARES; i++) {
         if (st->spares[i] != NULL) {
             Py_VISIT(Py_TYPE(st->spares[i]));
@@ -192,6 +192,7 @@ module_clear(PyObject *module)
     PyObject **places[OBJECTS_MAX];
     int n = owned_objects(st, places);
     here_leave(st); /* C code finds what is whole, or nothing */
+    spelled_clear(st);
     for (int i = 0; i < n; i++) {
         Py_CLEAR(*places[i]);
     }

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "pybuf_abi.h"
 #include "runtime.h"
@@ -136,9 +137,22 @@ enum { SPARE_LEASE, SPARE_KEEP, SPARES };
 #define SPELLED 16
 
 typedef struct {
-    uint64_t key;     /* the text itself, of up to 8 bytes; 0: nothing is here */
+    uint64_t key;     /* see spelled_key; 0: nothing is here */
+    char *text;       /* owned, malloc'd; NULL: the key says it all */
     Element *element; /* owned */
 } Spelled;
+
+/* The dimensions of an array without a Buffer: see keep.c. */
+#define KEEP_DIMS 4
+
+/* A layout, and the verdict. */
+typedef struct {
+    Py_ssize_t itemsize; /* 0: there is none */
+    int ndim;
+    unsigned flags;
+    Py_ssize_t shape[KEEP_DIMS], strides[KEEP_DIMS];
+    Py_ssize_t nbytes, low, high;
+} Judged;
 
 typedef struct State {
     PyTypeObject *buffer_type;
@@ -146,6 +160,7 @@ typedef struct State {
     PyTypeObject *lease_type;
     PyTypeObject *keep_type;
     PyObject *spares[SPARES]; /* see spare_take */
+    Judged judged;            /* see given.c */
     PyTypeObject *keeper_type;
     PyTypeObject *layout_type;
     PyTypeObject *lent_type;
@@ -329,25 +344,34 @@ const char *element_spelling(const Element *e);
 
 /* As from a str that a user gives, NULL being "B". Owned. */
 Element *element_spelled(State *st, const char *format);
+/* Forgets them all. */
+void spelled_clear(State *st);
 
-/* A short text as a number: 0 for one of more than 8 bytes, and for none. */
+#define SPELLED_LONG (UINT64_C(1) << 63)
+
+/* A text as a number: itself, if it has less than 8 bytes, else a sum of it. 0 for
+ * none. */
 static inline uint64_t
 spelled_key(const char *text)
 {
     uint64_t key = 0;
-    for (int i = 0; text[i] != '\0'; i++) {
-        if (i == (int)sizeof key) {
-            return 0;
-        }
+    int i = 0;
+    for (; i < 7 && text[i] != '\0'; i++) {
         key = key << 8 | (unsigned char)text[i];
     }
-    return key;
+    if (__builtin_expect(text[i] == '\0', 1)) {
+        return key;
+    }
+    for (; text[i] != '\0'; i++) {
+        key = (key ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3); /* FNV's */
+    }
+    return key | SPELLED_LONG;
 }
 
 static inline unsigned
 spelled_place(uint64_t key)
 {
-    return (unsigned)(key ^ key >> 8) % SPELLED;
+    return (unsigned)(key ^ key >> 8 ^ key >> 32) % SPELLED;
 }
 
 /* What that found lately, without any object of Python's. Borrowed, or NULL
@@ -357,7 +381,10 @@ element_spelled_lately(const State *st, const char *format)
 {
     uint64_t key = format == NULL ? 'B' : spelled_key(format);
     const Spelled *place = &st->spelled[spelled_place(key)];
-    return place->key == key ? place->element : NULL;
+    return place->key == key &&
+                   (place->text == NULL || strcmp(place->text, format) == 0)
+               ? place->element
+               : NULL;
 }
 
 /* ---- element_numpy.c: element types that NumPy knows --------------------- */
@@ -740,8 +767,6 @@ void memory_call_native(NativeRelease native, void *block, Py_ssize_t size,
                         void *arg);
 
 /* ---- keep.c: the memory of an ndarray, without a Buffer ------------------- */
-
-#define KEEP_DIMS 4 /* more dimensions take a Buffer */
 
 extern PyType_Spec keep_spec;
 

@@ -2,10 +2,23 @@
  *
  * What a format means is looked up as if Python had given it; but a dict wants
  * an object of Python's for each look, which takes as long as making an array.
- * So the last few short ones are kept here, where they are numbers. */
+ * So the last few are kept here, where they are C's text. */
 #include "shim.h"
 
-#include <string.h>
+#include <stdlib.h>
+
+static void
+remember(Spelled *place, uint64_t key, const char *text, Element *e)
+{
+    char *kept = NULL;
+    if ((key & SPELLED_LONG) != 0 && (kept = strdup(text)) == NULL) {
+        return; /* and it is looked up again */
+    }
+    Spelled old = *place;
+    *place = (Spelled){key, kept, (Element *)Py_NewRef(OBJECT(e))};
+    free(old.text);
+    Py_XDECREF(OBJECT(old.element));
+}
 
 Element *
 element_spelled(State *st, const char *format)
@@ -21,11 +34,18 @@ element_spelled(State *st, const char *format)
     Py_XDECREF(spelling);
     uint64_t key = spelled_key(text);
     if (e != NULL && key != 0) {
-        Spelled *place = &st->spelled[spelled_place(key)];
-        Element *old = place->element;
-        place->key = key;
-        place->element = (Element *)Py_NewRef(OBJECT(e));
-        Py_XDECREF(OBJECT(old));
+        remember(&st->spelled[spelled_place(key)], key, text, e);
     }
     return e;
+}
+
+void
+spelled_clear(State *st)
+{
+    for (int i = 0; i < SPELLED; i++) {
+        Spelled old = st->spelled[i];
+        st->spelled[i] = (Spelled){0, NULL, NULL};
+        free(old.text);
+        Py_XDECREF(OBJECT(old.element));
+    }
 }
