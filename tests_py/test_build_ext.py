@@ -201,6 +201,8 @@ def test_each_kind_of_edit_is_built(tree):
     }
     for name, text in marked.items():
         (tree / name).write_text(text)
+    header = tree / "pyshim" / "pybuf" / "include" / "pybuf.h"  # of C code, built against the tree
+    header.unlink(missing_ok=True)
     # What would break a plain go build must not break this one.
     meddling = {"CGO_ENABLED": "0", "GOOS": "plan9", "GOFLAGS": "-mod=vendor"}
     for old, new in [(b"", b""), (b"go 0", b"go 1"), (b"c 0", b"c 1"), (b"header 0", b"header 1")]:
@@ -212,6 +214,7 @@ def test_each_kind_of_edit_is_built(tree):
         built = module_of(tree).read_bytes()
         assert new in built
         assert not old or old not in built
+    assert header.read_bytes() == (tree / "capi" / "pybuf.h").read_bytes()
     assert not list(tree.rglob("_core*.h"))
 
 

@@ -50,8 +50,16 @@ class GoBuildExt(build_ext):
         target = self.get_ext_fullpath(ext.name)
         self.mkpath(os.path.dirname(target))
         self.copy_file(str(built), target)
+        self._copy_header(os.path.dirname(target))
+
+    def copy_extensions_to_source(self) -> None:
+        """Copy what was built beside the sources, as --inplace and editable installs want it."""
+        super().copy_extensions_to_source()
+        self._copy_header(str(ROOT / "pyshim" / "pybuf"))
+
+    def _copy_header(self, package: str) -> None:
         # C code that is built against the package includes the same header.
-        include = os.path.join(os.path.dirname(target), "include")
+        include = os.path.join(package, "include")
         self.mkpath(include)
         self.copy_file(str(HEADER), include)
 
