@@ -1,10 +1,10 @@
-"""Runs the blocks of a page: python doc_pages.py PAGE [--programs].
+"""Runs the blocks of a page: python doc_pages.py PAGE [--programs KIND].
 
 A page that says what is alive needs an interpreter in which nothing else is.
 
 Of most pages the ```python blocks are run. Where a page shows how programs are
-built, all blocks are run in their order, in the working folder: Go is written to
-the file that its first line names, shell goes to bash.
+built, all blocks are run in their order, in the working folder: a block whose
+first line names a file is written to it, shell goes to bash.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: What programs the blocks of a page are, or those of a section of README.md.
+PROGRAMS = {"go.md": "go", "From Go": "go", "c.md": "c", "From C and C++": "c"}
+FILES = {"c", "cpp", "go", "toml"}
+
 
 @dataclass(frozen=True)
 class Block:
@@ -30,9 +34,15 @@ class Block:
     follows: bool  # nothing but blanks between it and the block before
     section: str = ""  # the heading above it
 
-    def is_program(self, page: Path) -> bool:
-        """Says whether it is a part of how a program is built."""
-        return page.name == "go.md" or self.section == "From Go"
+    def program(self, page: Path) -> str:
+        """What sort of program it is a part of, if it is one of how a program is built."""
+        return PROGRAMS.get(page.name) or PROGRAMS.get(self.section, "")
+
+    def file(self) -> str:
+        """The file that its first line names, if it is one."""
+        named = re.match(r"(?://|#) ([\w./]+\.\w+)\n", self.text)
+        assert named or self.language not in FILES, f"line {self.line}: no file is named"
+        return named[1] if named else ""
 
 
 def blocks(page: Path) -> list[Block]:
@@ -100,11 +110,10 @@ def execute(statement: Statement, place: str, scope: dict[str, Any]) -> None:
     assert like(statement.expected).fullmatch(said), f"{where}: {statement.expected} != {said}"
 
 
-def write_go(block: Block) -> None:
-    named = re.match(r"// ([\w./]+\.go)\n", block.text)
-    assert named, f"line {block.line}: the first line names no file"
-    Path(named[1]).parent.mkdir(exist_ok=True)
-    Path(named[1]).write_text(block.text, encoding="utf-8")
+def write(block: Block) -> None:
+    place = Path(block.file())
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(block.text, encoding="utf-8")
 
 
 def run_shell(block: Block) -> str:
@@ -127,20 +136,20 @@ def run_python(block: Block, place: str, scope: dict[str, Any]) -> str:
     return printed.getvalue()
 
 
-def run_page(page: Path, programs: bool = False) -> None:
+def run_page(page: Path, programs: str = "") -> None:
     """Runs all blocks in one namespace, and looks that nothing is left behind."""
     scope: dict[str, Any] = {"__name__": "page"}
     all_blocks = blocks(page)
     for i, block in enumerate(all_blocks):
-        if block.is_program(page) != programs:
+        if block.program(page) != programs:
             continue
         after = all_blocks[i + 1] if i + 1 < len(all_blocks) else None
         shown = after.text if after and after.follows and after.language == "text" else ""
-        if block.language == "python":
+        if programs and block.file():
+            write(block)
+        elif block.language == "python":
             printed = run_python(block, page.name, scope)
             assert like(shown).fullmatch(printed), f"{page.name}:{block.line}: {printed}"
-        elif programs and block.language == "go":
-            write_go(block)
         elif programs and block.language == "sh":
             printed = run_shell(block)
             assert not shown or like(shown).fullmatch(printed), f"{page.name}:{block.line}"
@@ -152,4 +161,4 @@ def run_page(page: Path, programs: bool = False) -> None:
 
 if __name__ == "__main__":
     sys.path[0] = ""  # as a reader's Python has it; this file's folder is the tests' own
-    run_page(Path(sys.argv[1]), programs="--programs" in sys.argv)
+    run_page(Path(sys.argv[1]), *sys.argv[3:])

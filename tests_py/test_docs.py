@@ -15,8 +15,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -30,10 +32,10 @@ pytestmark = pytest.mark.build
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 CODE = [
-    "pyshim", "pyshim/pybuf", "pyshim/pybuf/gopy", "pyshim/buildsys",
+    "pyshim", "pyshim/pybuf", "pyshim/pybuf/gopy", "pyshim/pybuf/include", "pyshim/buildsys",
     "capi", "pybuf", "pybuf/pybuftest", "gopybuf", "examples/goimage",
 ]  # fmt: skip
-LANGUAGES = {"python", "text", "sh", "c", "go"}
+LANGUAGES = {"python", "text", "sh", "c", "cpp", "go", "toml"}
 
 
 def label(page: Path) -> str:
@@ -114,7 +116,7 @@ def check_command(line: str, folder: Path) -> str:
 def test_shell_blocks_can_be_run(page: Path, tmp_path: Path) -> None:
     all_blocks = blocks(page)
     for i, block in enumerate(all_blocks):
-        if block.language != "sh" or block.is_program(page):  # those test_docs_go.py runs
+        if block.language != "sh" or block.program(page):  # those have tests of their own
             continue
         printed = "".join(check_command(line, tmp_path) for line in block.text.splitlines())
         after = all_blocks[i + 1] if i + 1 < len(all_blocks) else None
@@ -146,6 +148,14 @@ def test_the_benchmark_of_gopy_runs(gopy_site: Callable[[str], Path], tmp_path: 
     command = [sys.executable, str(ROOT / "benchmarks" / "gopy.py")]
     table = run(*command, "--rounds=2", "--largest=1000", cwd=tmp_path)
     assert re.search(r"^  np\.asarray\(slice\), pybuf +\d+\.\d us .* x 1\.0$", table, re.MULTILINE)
+
+
+def test_the_benchmark_of_c_code_runs(tmp_path: Path) -> None:
+    if shutil.which("cc") is None or not Path(sysconfig.get_path("include"), "Python.h").exists():
+        pytest.skip("no C compiler, or no Python.h")
+    command = [sys.executable, str(ROOT / "benchmarks" / "capi.py")]
+    table = run(*command, "--rounds=2", "--only=owner", cwd=tmp_path)
+    assert re.search(r"^  by hand .* 1\.00  1\.00 \.\. 1\.00\n  pybuf\.h ", table, re.MULTILINE)
 
 
 def test_the_costs_of_a_process_are_told(tmp_path: Path) -> None:
@@ -187,7 +197,9 @@ def test_the_page_of_the_code_has_a_line_for_each_file_and_no_other() -> None:
         path.relative_to(ROOT).as_posix()
         for folder in CODE
         for path in (ROOT / folder).iterdir()
-        if path.is_file() and not path.name.endswith((".so", ".abi3.h", "libgoimage.h", ".pyc"))
+        if path.is_file()
+        and not path.name.endswith((".so", ".abi3.h", "libgoimage.h", ".pyc"))
+        and path != ROOT / "pyshim" / "pybuf" / "include" / "pybuf.h"  # a copy
     }
     assert set(named) == tracked
 

@@ -47,7 +47,7 @@ def run(*command: object, cwd: Path) -> str:
 
 def run_programs(page: Path, folder: Path) -> None:
     # Without warnings: gopy's docstrings are full of escapes that Python warns of.
-    run(sys.executable, doc_pages.__file__, page, "--programs", cwd=folder)
+    run(sys.executable, doc_pages.__file__, page, "--programs", "go", cwd=folder)
 
 
 @pytest.fixture
