@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import doc_pages
 import pytest
+
+import pybuf
 
 pytestmark = pytest.mark.build
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,3 +61,74 @@ def test_the_page_of_c_is_true_from_its_first_line_to_its_last(
 
 def test_the_section_of_the_readme_is_true(tmp_path: Path, environ: dict[str, str]) -> None:
     run_programs(ROOT / "README.md", tmp_path, environ)
+
+
+# ---- the table of what goes wrong at first ----------------------------------------------------
+
+
+def first_faults() -> dict[str, str]:
+    """The text that is seen, by the beginning of the reason."""
+    lines = PAGE.read_text("utf-8").splitlines()
+    begin = lines.index("| you see | because |")
+    cells = [line.strip("| ").split(" | ") for line in lines[begin + 2 : begin + 10]]
+    return {because: seen for seen, because in cells}
+
+
+def seen(environ: dict[str, str], folder: Path, *command: str) -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**environ, "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stderr
+
+
+@pytest.fixture
+def squares(tmp_path: Path) -> Path:
+    """The folder of the page's first module."""
+    source = next(b.text for b in doc_pages.blocks(PAGE) if b.language == "c")
+    (tmp_path / "squares.c").write_text(source)
+    return tmp_path
+
+
+def test_the_first_faults_look_as_the_table_says(squares: Path, environ: dict[str, str]) -> None:
+    python, include = f"-I{sysconfig.get_path('include')}", f"-I{pybuf.get_include()}"
+    source = (squares / "squares.c").read_text()
+    headers = "#include <Python.h>\n#include <pybuf.h>\n"
+    assert headers in source
+    turned = source.replace(headers, "".join(reversed(headers.splitlines(keepends=True))))
+    (squares / "turned.c").write_text(turned)
+    larger = Path(pybuf.get_include(), "pybuf.h").read_text("utf-8")
+    (squares / "larger").mkdir()
+    (squares / "larger" / "pybuf.h").write_text(
+        larger.replace("} pybuf_api;", "    void *one_more;\n} pybuf_api;")
+    )
+
+    def compiled(compiler: str, *options: str) -> str:
+        return seen(environ, squares, compiler, "-shared", "-fPIC", python, *options)
+
+    def run(code: str) -> str:
+        return seen(environ, squares, sys.executable, "-c", code)
+
+    assert compiled("cc", "-Ilarger", "squares.c", "-o", "larger/squares.so") == ""
+    assert compiled("cc", include, "squares.c", "-o", "squares.so") == ""
+    (squares / "other.so").write_bytes((squares / "squares.so").read_bytes())
+    blocked = "import sys; sys.modules[{!r}] = None; import squares; squares.squares(1)"
+    met = {
+        "the flags": compiled("cc", "squares.c"),
+        "`Python.h` was": compiled("cc", include, "turned.c")
+        + compiled("c++", include, "-fpermissive", "-x", "c++", "turned.c"),
+        "the file": run("import other"),
+        "pybuf is": run(blocked.format("pybuf")),
+        "`PYBUF_ARRAY` makes": run(blocked.format("numpy")),
+        "the pybuf": run("import sys; sys.path[0] = 'larger'; import squares"),
+    }
+    table = first_faults()
+    for begin, text in met.items():
+        (told,) = (seen for because, seen in table.items() if because.startswith(begin))
+        for quoted in re.findall(r"`([^`]+)`", told):
+            assert doc_pages.like(f"...{quoted}...").fullmatch(text), (quoted, text)
