@@ -213,8 +213,9 @@ extern "C" {
  * It is called when the last view is gone, on whatever thread that is. That
  * thread holds the GIL today; do not build on it. A release that needs Python
  * calls PyGILState_Ensure, one that needs none may release the GIL while it
- * works. It may not throw. Memory that is alive when Python has ended is never
- * given back: it goes with the process. */
+ * works, where PyGILState_Check says that it has it. It may not throw. Memory
+ * that is alive when Python has ended is never given back: it goes with the
+ * process. */
 typedef void (*pybuf_release)(const void *data, size_t nbytes, void *arg);
 
 /* Bits of `flags`. */
