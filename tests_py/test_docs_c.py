@@ -63,6 +63,16 @@ def test_the_section_of_the_readme_is_true(tmp_path: Path, environ: dict[str, st
     run_programs(ROOT / "README.md", tmp_path, environ)
 
 
+def test_the_table_of_functions_has_all_of_the_header() -> None:
+    header = Path(pybuf.get_include(), "pybuf.h").read_text("utf-8")
+    functions = set(re.findall(r"^(pybuf_\w+)\(", header, re.MULTILINE))
+    helpers = {name for name in functions if name.startswith("pybuf_api_")}
+    elsewhere = {"pybuf_descriptor_take", "pybuf_release_free"}
+    named = re.findall(r"^\| `(pybuf_\w+)\(", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert len(named) == len(set(named))
+    assert set(named) == functions - helpers - elsewhere
+
+
 # ---- the table of what goes wrong at first ----------------------------------------------------
 
 
