@@ -22,8 +22,14 @@ from pathlib import Path
 from typing import Any
 
 #: What programs the blocks of a page are, or those of a section of README.md.
-PROGRAMS = {"go.md": "go", "From Go": "go", "c.md": "c", "From C and C++": "c"}
-FILES = {"c", "cpp", "go", "toml"}
+PROGRAMS = {
+    "go.md": "go",
+    "From Go": "go",
+    "c.md": "c",
+    "From C and C++": "c",
+    "cython.md": "cython",
+}
+FILES = {"c", "cpp", "cython", "go", "toml"}
 
 
 @dataclass(frozen=True)

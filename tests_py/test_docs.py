@@ -35,7 +35,7 @@ CODE = [
     "pyshim", "pyshim/pybuf", "pyshim/pybuf/gopy", "pyshim/pybuf/include", "pyshim/buildsys",
     "capi", "pybuf", "pybuf/pybuftest", "gopybuf", "examples/goimage",
 ]  # fmt: skip
-LANGUAGES = {"python", "text", "sh", "c", "cpp", "go", "toml"}
+LANGUAGES = {"python", "text", "sh", "c", "cpp", "cython", "go", "toml"}
 
 
 def label(page: Path) -> str:
