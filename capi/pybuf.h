@@ -343,14 +343,14 @@ pybuf_api_or_release(const void *data, pybuf_release release, void *arg)
  *   the items lie packed, the last index moving fastest. A release gets `data`,
  *   which with negative strides is not where the memory begins.
  * format: of an item as pybuf.wrap() takes it as dtype=, such as "d", "<i4" or
- *   "T{<i:id:4x<d:price:}"; NULL is "B". Plain formats are found at once, others
- *   the first time by a look into a table of spellings.
+ *   "T{<i:id:4x<d:price:}"; NULL is "B".
  * flags: PYBUF_READONLY, PYBUF_ARRAY, PYBUF_UNOWNED.
  * release: NULL only with PYBUF_UNOWNED.
  *
  * Fails with ValueError, TypeError or OverflowError for a layout that cannot
- * be, MemoryError, and what NumPy's import raises. Neither Go nor Python code
- * runs for packed memory of a plain format, from here until it is released. */
+ * be, MemoryError, and what NumPy's import raises. Go is asked about a format
+ * that is new and about strides that are not the last ones; else neither Go nor
+ * Python code runs, from here until the memory is released. */
 static inline PyObject *
 pybuf_wrap(void *data, int ndim, const Py_ssize_t *shape,
            const Py_ssize_t *strides, const char *format, int flags,
