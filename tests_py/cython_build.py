@@ -1,7 +1,8 @@
 """Builds a module of tests_py/NAME.pyx with Cython, once for each interpreter.
 
 What is built stays in build/cython, under a hash of all that it is made of:
-other test runs and other workers find it there.
+other test runs and other workers find it there. pybuf.h and pybuf.pxd are those
+of the pybuf that is imported, and found as anybody's are.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any
 
 import gopy_build
 
+import pybuf
+
 FOLDER = Path(__file__).resolve().parent
 CACHE = FOLDER.parent / "build" / "cython"
 SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))
@@ -36,23 +39,20 @@ def lacking() -> str:
     return ""
 
 
+# What a build is given that has to find pointers which lead to no memory.
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+
+
+def sanitizer() -> str:
+    """Return the library of the address sanitizer, which a process loads first; or nothing."""
+    said = gopy_build.run("cc", "-print-file-name=libasan.so", cwd=FOLDER, env=os.environ)
+    return said.strip() if Path(said.strip()).is_absolute() else ""
+
+
 @functools.cache
 def load(name: str) -> Any:
     """Return the module, built if there is none of this source yet."""
-    source = FOLDER / f"{name}.pyx"
-    made_of = (sys.version, sys.base_prefix, importlib.metadata.version("Cython"))
-    found = hashlib.sha256(repr(made_of).encode())
-    for file in (source, Path(__file__)):
-        found.update(file.read_bytes())
-    prefix = f"{name}-{sys.implementation.cache_tag}-"
-    folder = CACHE / (prefix + found.hexdigest()[:16])
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with gopy_build.alone(CACHE / f"{prefix}lock"):
-        if not folder.exists():
-            for old in CACHE.glob(f"{prefix}[0-9a-f]*/"):
-                shutil.rmtree(old)
-            make(source, folder)
-    spec = importlib.util.spec_from_file_location(name, folder / (name + SUFFIX))
+    spec = importlib.util.spec_from_file_location(name, build(name))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -60,16 +60,35 @@ def load(name: str) -> Any:
     return module
 
 
-def make(source: Path, folder: Path) -> None:
+def build(name: str, options: tuple[str, ...] = ()) -> Path:
+    """Return the file of the module; the options are more of the C compiler's."""
+    source = FOLDER / f"{name}.pyx"
+    include = Path(pybuf.get_include())
+    made_of = (sys.version, sys.base_prefix, importlib.metadata.version("Cython"), options)
+    found = hashlib.sha256(repr(made_of).encode())
+    for file in (source, Path(__file__), *sorted(include.iterdir())):
+        found.update(file.read_bytes())
+    kind = f"{name}-{sys.implementation.cache_tag}" + ("-options" if options else "")
+    folder = CACHE / f"{kind}-{found.hexdigest()[:16]}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with gopy_build.alone(CACHE / f"{kind}-lock"):
+        if not folder.exists():
+            for old in CACHE.glob(f"{kind}-{'[0-9a-f]' * 16}/"):
+                shutil.rmtree(old)
+            make(source, folder, options)
+    return folder / (name + SUFFIX)
+
+
+def make(source: Path, folder: Path, options: tuple[str, ...]) -> None:
     """Compile, and let the folder appear when all of it is there."""
     new = Path(tempfile.mkdtemp(prefix=".", dir=CACHE))
     try:
         run = functools.partial(gopy_build.run, cwd=new, env=os.environ)
         run(sys.executable, "-m", "cython", "-3", "-Werror", source, "-o", new / "module.c")
-        include = f"-I{sysconfig.get_path('include')}"
+        includes = [f"-I{path}" for path in (sysconfig.get_path("include"), pybuf.get_include())]
         # Not optimized much, which takes most of the time; warnings are Cython's affair.
-        options = ("-O1", "-w", "-shared", "-fPIC", include)
-        run("cc", *options, "module.c", "-o", source.stem + SUFFIX)
+        given = ("-O1", "-w", "-shared", "-fPIC", *includes, *options)
+        run("cc", *given, "module.c", "-o", source.stem + SUFFIX)
         new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)

@@ -1,22 +1,30 @@
 # cython: language_level=3
-"""pybuf.h for Cython: ``cimport pybuf``, and compile with pybuf.get_include().
+"""pybuf.h for Cython, name for name. pybuf.h is the manual of all of it.
 
-pybuf.h is the manual of all of it. Functions that give an object raise what C
-says by NULL; those that take a ``release`` call it in any case, once. The owner
-of memory that has none is None.
+    cimport pybuf
+
+finds this file by the installed package; cythonize needs no include_path for it.
+The C compiler needs pybuf.get_include() among its include_dirs.
+
+- What gives an object raises what C says by NULL.
+- An owner is any object; None is none, and wants PYBUF_UNOWNED.
+- Without `nogil` a function here wants the GIL.
+- A release is a `cdef void f(const void *data, size_t nbytes, void *arg)` that is
+  `noexcept nogil`, or `noexcept with gil` if it uses objects of Python's.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 
 cdef extern from "pybuf.h":
-    # ---- descriptors: nogil, and no Python is needed ----
 
-    uint64_t PYBUF_DESCRIPTOR_MAGIC
-    int PYBUF_DESCRIPTOR_VERSION
+    # ==== 1. The descriptor ==================================================
+
+    const uint64_t PYBUF_DESCRIPTOR_MAGIC
+    const int PYBUF_DESCRIPTOR_VERSION
     const char *PYBUF_CAPSULE
     const char *PYBUF_CAPSULE_USED
-    int PYBUF_MAX_NDIM
+    const int PYBUF_MAX_NDIM
 
     enum:
         PYBUF_FLAG_READONLY
@@ -49,9 +57,11 @@ cdef extern from "pybuf.h":
         void (*release)(pybuf_descriptor *) noexcept nogil
         void *ctx
 
-    bint pybuf_descriptor_take(pybuf_descriptor *d) nogil
+    bint pybuf_descriptor_take(pybuf_descriptor *d) noexcept nogil
 
-    # ---- memory of C's becomes a Buffer, or with PYBUF_ARRAY an ndarray ----
+    # ==== 2. Functions for extension modules ==================================
+
+    ctypedef void (*pybuf_release)(const void *data, size_t nbytes, void *arg) noexcept
 
     enum:
         PYBUF_READONLY
@@ -59,9 +69,12 @@ cdef extern from "pybuf.h":
         PYBUF_UNOWNED
         PYBUF_EMPTY
 
-    ctypedef void (*pybuf_release)(const void *data, size_t nbytes, void *arg) noexcept
+    const int PYBUF_API_VERSION
+    const char *PYBUF_API
 
     int pybuf_import() except -1
+
+    # ---- memory with a release ----
 
     object pybuf_wrap(void *data, int ndim, const Py_ssize_t *shape,
                       const Py_ssize_t *strides, const char *format, int flags,
@@ -70,9 +83,17 @@ cdef extern from "pybuf.h":
     object pybuf_memory_writable(void *data, size_t nbytes, pybuf_release release, void *arg)
     void pybuf_release_free(const void *data, size_t nbytes, void *arg) noexcept nogil
 
+    # The name by which it was first asked for.
+    object MemBuf_init "pybuf_memory"(const void *data, size_t nbytes,
+                                      pybuf_release release, void *arg)
+
+    # ---- memory that an object of Python's keeps ----
+
     object pybuf_wrap_owned(void *data, int ndim, const Py_ssize_t *shape,
                             const Py_ssize_t *strides, const char *format, int flags,
                             object owner)
+
+    # ---- new memory ----
 
     object pybuf_new(int ndim, const Py_ssize_t *shape, const char *format, int flags,
                      void **data)
@@ -88,12 +109,12 @@ cdef extern from "pybuf.h":
     object pybuf_rows_new(Py_ssize_t nrows, Py_ssize_t ncolumns, const char *format, int flags)
     void **pybuf_rows_table(object memory) except NULL
 
-    # ---- descriptors, and memory that is there ----
+    # ---- descriptors ----
 
     object pybuf_adopt(pybuf_descriptor *d, int flags)
     pybuf_descriptor *pybuf_lend(object exporter, int flags) except NULL
+
+    # ---- Buffers that are there ----
+
     object pybuf_array(object memory)
     bint pybuf_check(object obj) except -1
-
-    # The name under which this function has been asked for.
-    object MemBuf_init "pybuf_memory"(const void *p, size_t l, pybuf_release dealloc, void *arg)
