@@ -185,6 +185,10 @@ def total_bytes(const unsigned char[::1] items):
     return sum
 
 
+def total_chars(const char[::1] items):
+    return sum(items)
+
+
 def kept_as_typed(obj):
     """A memoryview object of Cython's: nothing else holds the memory."""
     cdef double[::1] items = obj
