@@ -39,8 +39,12 @@ def lacking() -> str:
     return ""
 
 
-# What a build is given that has to find pointers which lead to no memory.
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g")
+# More options of the C compiler, by the kind of build.
+KINDS = {
+    "plain": (),
+    "sanitized": ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O0"),
+    "limited": ("-DCYTHON_LIMITED_API=1", "-DPy_LIMITED_API=0x030B0000", "-O0"),
+}
 
 
 def sanitizer() -> str:
@@ -50,9 +54,9 @@ def sanitizer() -> str:
 
 
 @functools.cache
-def load(name: str) -> Any:
+def load(name: str, kind: str = "plain") -> Any:
     """Return the module, built if there is none of this source yet."""
-    spec = importlib.util.spec_from_file_location(name, build(name))
+    spec = importlib.util.spec_from_file_location(name, build(name, kind))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -60,22 +64,22 @@ def load(name: str) -> Any:
     return module
 
 
-def build(name: str, options: tuple[str, ...] = ()) -> Path:
-    """Return the file of the module; the options are more of the C compiler's."""
+def build(name: str, kind: str = "plain") -> Path:
+    """Return the file of the module."""
     source = FOLDER / f"{name}.pyx"
     include = Path(pybuf.get_include())
-    made_of = (sys.version, sys.base_prefix, importlib.metadata.version("Cython"), options)
+    made_of = (sys.version, sys.base_prefix, importlib.metadata.version("Cython"))
     found = hashlib.sha256(repr(made_of).encode())
     for file in (source, Path(__file__), *sorted(include.iterdir())):
         found.update(file.read_bytes())
-    kind = f"{name}-{sys.implementation.cache_tag}" + ("-options" if options else "")
-    folder = CACHE / f"{kind}-{found.hexdigest()[:16]}"
+    prefix = f"{name}-{sys.implementation.cache_tag}-{kind}-"
+    folder = CACHE / (prefix + found.hexdigest()[:16])
     CACHE.mkdir(parents=True, exist_ok=True)
-    with gopy_build.alone(CACHE / f"{kind}-lock"):
+    with gopy_build.alone(CACHE / f"{prefix}lock"):
         if not folder.exists():
-            for old in CACHE.glob(f"{kind}-{'[0-9a-f]' * 16}/"):
+            for old in CACHE.glob(f"{prefix}[0-9a-f]*/"):
                 shutil.rmtree(old)
-            make(source, folder, options)
+            make(source, folder, KINDS[kind])
     return folder / (name + SUFFIX)
 
 

@@ -265,6 +265,17 @@ def test_memory_is_lent_and_given_back_without_the_gil(cy):
 # ---- what is there ----
 
 
+def test_a_module_of_the_limited_api_does_the_same(cy):
+    limited = cython_build.load("capi_cython", "limited")
+    assert limited is not cy
+    assert limited.total(cy.doubles(5)) == cy.total(limited.doubles(5)) == 10
+    assert np.asarray(limited.Samples(3)).tolist() == [0, 1, 2]
+    assert limited.total_lent(limited.adopted()) == 6
+    assert limited.item_by_pointer(limited.rows_new(1, 1), 0, 0) == 0
+    with pytest.raises(TypeError, match="PYBUF_UNOWNED"):
+        limited.owned_by(None)
+
+
 def test_import_and_cimport_stand_side_by_side(cy):
     assert cy.both_modules() is True
 

@@ -72,7 +72,7 @@ def test_sanitizers_find_no_fault_but_ours(fresh, sanitizer, task):
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONMALLOC": "malloc",
     }
-    module = cython_build.build("capi_cython", cython_build.SANITIZE)
+    module = cython_build.build("capi_cython", "sanitized")
     args = [str(module)] + (["fault"] if task == "fault" else [])
     done = fresh(WORKOUT, *args, env=env, check=False, options=())
     if task == "work":
