@@ -74,6 +74,7 @@ def folder(name: str, *more: str) -> Path:
     return compiled.once("capi", label, make, files=(source, header, *FOLDER.glob("*.h")), facts=(build, more))
 
 
+@functools.cache
 def load(name: str, *more: str) -> Any:
     """Return the extension module."""
     return compiled.module(Path(BUILDS[name].source).stem, folder(name, *more))

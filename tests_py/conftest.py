@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import capi_build
+import capi_uses
 import descriptors
 import gopy_build
 import gopy_runs
@@ -169,6 +171,39 @@ def released() -> Callable[[], int]:
     """How many descriptors the library of descriptors.py got back since the test began."""
     before = descriptors.library().count()
     return lambda: descriptors.library().count() - before
+
+
+@pytest.fixture(params=capi_build.EVERY)
+def every(request: pytest.FixtureRequest) -> capi_uses.Every:
+    """Every function of pybuf.h, compiled in each way."""
+    return capi_uses.Every(capi_build.load(request.param))
+
+
+@pytest.fixture
+def every_c() -> capi_uses.Every:
+    """The same, in C99 only: for what no compiler changes."""
+    return capi_uses.Every(capi_build.load("C99"))
+
+
+@pytest.fixture
+def with_every(fresh: Callable[..., Any]) -> Callable[..., Any]:
+    """As fresh, with the module `every` on the path, and as `c` capi_uses.Every of it."""
+    preamble = f"""\
+import ctypes, gc, os, sys
+sys.path[:0] = {[str(capi_build.FOLDER.parent)]!r}
+from capi_uses import *
+from compiled import module
+from pathlib import Path
+FOLDER = Path({{folder!r}})
+c = Every(module("every", FOLDER))
+"""
+
+    def run(code: str, *args: str, build: str = "C99", **kwargs: Any) -> Any:
+        folder = str(capi_build.folder(build))
+        program = preamble.format(folder=folder) + textwrap.dedent(code)
+        return fresh(program, *args, **kwargs)
+
+    return run
 
 
 @pytest.fixture(scope="session")

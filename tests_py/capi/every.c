@@ -1,8 +1,8 @@
 /* every.c: every function of pybuf.h for Python, and releases that tell of
  * themselves. Compiled as C99, with the limited API, and as C++.
  *
- * Addresses are ints; shapes and strides are None or lists, whose lengths are not
- * compared with ndim; a format is None or bytes. */
+ * Addresses are ints; shapes and strides are None or lists, whose lengths are
+ * not compared with ndim; formats are None or bytes. */
 #define PY_SSIZE_T_CLEAN
 #include "pybuf.h" /* the descriptor alone */
 #include <Python.h>
@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-/* ---- arguments ------------------------------------------------------------------- */
+/* ---- arguments -------------------------------------------------- */
 
 #define MOST (PYBUF_MAX_NDIM + 8)
 
@@ -49,13 +49,21 @@ read_address(PyObject *from, void *to)
     return !PyErr_Occurred();
 }
 
+static int
+read_format(PyObject *from, void *to)
+{
+    const char **format = (const char **)to;
+    *format = from == Py_None ? NULL : PyBytes_AsString(from);
+    return *format != NULL || from == Py_None;
+}
+
 static PyObject *
 or_none(PyObject *arg)
 {
     return arg == Py_None ? NULL : arg;
 }
 
-/* ---- every function ---------------------------------------------------------------- */
+/* ---- every function -------------------------------------------------- */
 
 static PyObject *
 f_wrap(PyObject *self, PyObject *args)
@@ -66,9 +74,9 @@ f_wrap(PyObject *self, PyObject *args)
     const char *format;
     PyObject *arg = NULL;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O&iO&O&zi|iO", read_address, &data, &ndim,
-                          read_dims, &shape, read_dims, &strides, &format,
-                          &flags, &release, &arg)) {
+    if (!PyArg_ParseTuple(args, "O&iO&O&O&i|iO", read_address, &data, &ndim,
+                          read_dims, &shape, read_dims, &strides, read_format,
+                          &format, &flags, &release, &arg)) {
         return NULL;
     }
     return pybuf_wrap(data, ndim, shape.given, strides.given, format, flags,
@@ -84,9 +92,9 @@ f_wrap_owned(PyObject *self, PyObject *args)
     const char *format;
     PyObject *owner;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O&iO&O&ziO", read_address, &data, &ndim,
-                          read_dims, &shape, read_dims, &strides, &format,
-                          &flags, &owner)) {
+    if (!PyArg_ParseTuple(args, "O&iO&O&O&iO", read_address, &data, &ndim,
+                          read_dims, &shape, read_dims, &strides, read_format,
+                          &format, &flags, &owner)) {
         return NULL;
     }
     return pybuf_wrap_owned(data, ndim, shape.given, strides.given, format,
@@ -119,8 +127,8 @@ f_new(PyObject *self, PyObject *args)
     const char *format;
     void *data = NULL;
     (void)self;
-    if (!PyArg_ParseTuple(args, "iO&zi", &ndim, read_dims, &shape, &format,
-                          &flags)) {
+    if (!PyArg_ParseTuple(args, "iO&O&i", &ndim, read_dims, &shape, read_format,
+                          &format, &flags)) {
         return NULL;
     }
     PyObject *made = pybuf_new(ndim, shape.given, format, flags, &data);
@@ -136,9 +144,9 @@ f_pointers(PyObject *self, PyObject *args)
     const char *format;
     PyObject *arg = NULL;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O&iiO&zi|iO", read_address, &table, &levels,
-                          &ndim, read_dims, &shape, &format, &flags, &release,
-                          &arg)) {
+    if (!PyArg_ParseTuple(args, "O&iiO&O&i|iO", read_address, &table, &levels,
+                          &ndim, read_dims, &shape, read_format, &format,
+                          &flags, &release, &arg)) {
         return NULL;
     }
     return pybuf_pointers(table, levels, ndim, shape.given, format, flags,
@@ -154,8 +162,9 @@ f_pointers_owned(PyObject *self, PyObject *args)
     const char *format;
     PyObject *owner;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O&iiO&ziO", read_address, &table, &levels,
-                          &ndim, read_dims, &shape, &format, &flags, &owner)) {
+    if (!PyArg_ParseTuple(args, "O&iiO&O&iO", read_address, &table, &levels,
+                          &ndim, read_dims, &shape, read_format, &format,
+                          &flags, &owner)) {
         return NULL;
     }
     return pybuf_pointers_owned(table, levels, ndim, shape.given, format, flags,
@@ -171,8 +180,8 @@ f_rows(PyObject *self, PyObject *args)
     int flags;
     PyObject *owner;
     (void)self;
-    if (!PyArg_ParseTuple(args, "O&nnziO", read_address, &rows, &nrows,
-                          &ncolumns, &format, &flags, &owner)) {
+    if (!PyArg_ParseTuple(args, "O&nnO&iO", read_address, &rows, &nrows,
+                          &ncolumns, read_format, &format, &flags, &owner)) {
         return NULL;
     }
     return pybuf_rows((void **)rows, nrows, ncolumns, format, flags,
@@ -186,7 +195,8 @@ f_rows_new(PyObject *self, PyObject *args)
     const char *format;
     int flags;
     (void)self;
-    if (!PyArg_ParseTuple(args, "nnzi", &nrows, &ncolumns, &format, &flags)) {
+    if (!PyArg_ParseTuple(args, "nnO&i", &nrows, &ncolumns, read_format,
+                          &format, &flags)) {
         return NULL;
     }
     return pybuf_rows_new(nrows, ncolumns, format, flags);
@@ -260,7 +270,7 @@ f_forget(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* ---- uses ---------------------------------------------------------------------------- */
+/* ---- uses -------------------------------------------------- */
 
 /* n times: eight doubles become an array, which ends. */
 static PyObject *
@@ -320,7 +330,7 @@ f_keep(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* ---- the module ------------------------------------------------------------------------- */
+/* ---- the module -------------------------------------------------- */
 
 static PyMethodDef functions[] = {
     {"wrap", f_wrap, METH_VARARGS, NULL},
@@ -350,7 +360,8 @@ static PyMethodDef functions[] = {
 static PyModuleDef_Slot slots[] = {{0, NULL}, {0, NULL}};
 
 static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "every", NULL, 0, functions, slots, NULL, NULL, NULL};
+    PyModuleDef_HEAD_INIT, "every", NULL, 0, functions, slots, NULL, NULL,
+    NULL};
 
 PyMODINIT_FUNC
 PyInit_every(void)

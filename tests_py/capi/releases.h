@@ -98,8 +98,8 @@ f_calls(PyObject *self, PyObject *args)
     for (; last != NULL && i < called; i++) {
         const Call *c = &calls[i % CALLS];
         PyObject *told = Py_BuildValue(
-            "nnnkii", (Py_ssize_t)c->data, (Py_ssize_t)c->nbytes,
-            (Py_ssize_t)c->arg, c->thread, c->gil, c->error);
+            "kkkkii", (unsigned long)c->data, (unsigned long)c->nbytes,
+            (unsigned long)c->arg, c->thread, c->gil, c->error);
         if (told == NULL || PyList_Append(last, told) < 0) {
             Py_CLEAR(last);
         }

@@ -1,5 +1,5 @@
-/* threads.h: consumers that know no Python: a function is called on a new thread.
- * A part of every.c. */
+/* threads.h: consumers that know no Python: a function is called on a thread of
+ * its own. A part of every.c. */
 typedef struct {
     void (*function)(void *);
     void *arg;
