@@ -284,6 +284,14 @@ pybuf_import(void)
 {
     const pybuf_api *api = (const pybuf_api *)PyCapsule_Import(PYBUF_API, 0);
     if (api == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_ImportError,
+                         "this module was built for version %d of pybuf's C "
+                         "API, and the pybuf that is installed has none: "
+                         "install a newer pybuf",
+                         (int)PYBUF_API_VERSION);
+        }
         return -1;
     }
     if (api->version != PYBUF_API_VERSION || api->size < sizeof(pybuf_api)) {
