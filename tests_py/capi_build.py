@@ -37,8 +37,11 @@ EVERY = {
     "C++17": Build("every.c", ("-x", "c++", "-std=c++17", "-pedantic"), "c++"),
 }
 BUILDS = EVERY | {
-    "plain": Build("plain.c", ("-std=c99", "-pedantic"), python=False),
-    "pybind11": Build("vectors.cpp", ("-std=c++17",), "c++"),
+    "plain C99": Build("plain.c", ("-std=c99", "-pedantic"), python=False),
+    "plain C++11": Build(
+        "plain.c", ("-x", "c++", "-std=c++11", "-pedantic"), "c++", python=False
+    ),
+    "pybind11": Build("vectors.cpp", ("-std=c++17", "-O0"), "c++"),
 }
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g")
 
@@ -58,7 +61,7 @@ def folder(name: str, *more: str) -> Path:
         pytest.skip(lack)
     source = FOLDER / build.source
     header = Path(pybuf.get_include(), "pybuf.h")
-    options = [*build.options, *STRICT, *more, f"-I{header.parent}"]
+    options = [*STRICT, *build.options, *more, f"-I{header.parent}"]
     suffix = ".so"
     if build.python:
         # Not ours to be strict with.
@@ -70,7 +73,7 @@ def folder(name: str, *more: str) -> Path:
     def make(new: Path, run: compiled.Run) -> None:
         run(build.compiler, *options, source, "-o", new / (source.stem + suffix))
 
-    label = "-".join([name.replace("+", "x"), *(o.strip("-").partition("=")[0] for o in more)])
+    label = "-".join([name.replace("+", "x").replace(" ", "_"), *(o.strip("-").partition("=")[0] for o in more)])
     return compiled.once("capi", label, make, files=(source, header, *FOLDER.glob("*.h")), facts=(build, more))
 
 
@@ -78,8 +81,3 @@ def folder(name: str, *more: str) -> Path:
 def load(name: str, *more: str) -> Any:
     """Return the extension module."""
     return compiled.module(Path(BUILDS[name].source).stem, folder(name, *more))
-
-
-def library() -> str:
-    """Return the file of the plain library."""
-    return str(folder("plain") / "plain.so")

@@ -1,6 +1,6 @@
 """A library that hands memory over by descriptors and takes it over, written in C.
 
-It knows nothing of Python, and of pybuf the one header capi/pybuf.h.
+It knows nothing of Python, and of pybuf the one header that the package has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import pytest
 
 import pybuf
 
-CAPI = Path(__file__).resolve().parents[1] / "capi"
 FLAGS = ("-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-pthread")
 MAGIC = 0x4353444655425950
 READONLY, PROCESS, ERROR = 1, 2, 4
@@ -216,7 +215,7 @@ def library_file(source: str = SOURCE) -> str:
     folder = Path(tempfile.mkdtemp(prefix="descriptors"))
     (folder / "library.c").write_text(source)
     subprocess.run(
-        [cc, *FLAGS, f"-I{CAPI}", str(folder / "library.c"), "-o", str(folder / "library.so")],
+        [cc, *FLAGS, f"-I{pybuf.get_include()}", str(folder / "library.c"), "-o", str(folder / "library.so")],
         check=True,
     )
     return str(folder / "library.so")

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cffi
@@ -21,6 +22,7 @@ import pybuf
 
 Fresh = Callable[..., "subprocess.CompletedProcess[str]"]
 ffi = cffi.FFI()
+PAGES = Path(__file__).resolve().parents[1] / "docs"
 ADDRESS = ctypes.addressof(ds.BLOCK)
 NUMBERS = [float(i) for i in range(8)]
 
@@ -41,7 +43,7 @@ def test_an_array_is_no_descriptor():
 
 
 def test_the_example_of_the_manual_does_what_it_says():
-    page = (ds.CAPI.parent / "docs" / "buffers.md").read_text("utf-8")
+    page = (PAGES / "buffers.md").read_text("utf-8")
     code = page.partition("```c\n")[2].partition("```")[0]
     library = ctypes.CDLL(ds.library_file(f'#include <stdlib.h>\n#include "pybuf.h"\n{code}'))
     library.squares.restype = ctypes.c_size_t
