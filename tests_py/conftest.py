@@ -198,8 +198,10 @@ FOLDER = Path({{folder!r}})
 c = Every(module("every", FOLDER))
 """
 
-    def run(code: str, *args: str, build: str = "C99", **kwargs: Any) -> Any:
-        folder = str(capi_build.folder(build))
+    def run(
+        code: str, *args: str, build: str = "C99", flags: tuple[str, ...] = (), **kwargs: Any
+    ) -> Any:
+        folder = str(capi_build.folder(build, *flags))
         program = preamble.format(folder=folder) + textwrap.dedent(code)
         return fresh(program, *args, **kwargs)
 

@@ -313,6 +313,24 @@ f_end_in_error(PyObject *self, PyObject *args)
     return NULL;
 }
 
+/* One byte, whoever's it is by now: for the sanitizer. */
+static PyObject *
+f_peek(PyObject *self, PyObject *address)
+{
+    const volatile char *byte = (const volatile char *)PyLong_AsVoidPtr(address);
+    (void)self;
+    return PyErr_Occurred() ? NULL : PyLong_FromLong(*byte);
+}
+
+/* One more, in an int that may have no room for it: for the other sanitizer. */
+static PyObject *
+f_overflow(PyObject *self, PyObject *number)
+{
+    int n = (int)PyLong_AsLong(number);
+    (void)self;
+    return PyLong_FromLong(n + 1);
+}
+
 static PyObject *kept[8];
 
 /* In a static variable until the process ends. */
@@ -350,6 +368,8 @@ static PyMethodDef functions[] = {
     {"forget", f_forget, METH_NOARGS, NULL},
     {"loop", f_loop, METH_VARARGS, NULL},
     {"end_in_error", f_end_in_error, METH_VARARGS, NULL},
+    {"peek", f_peek, METH_O, NULL},
+    {"overflow", f_overflow, METH_O, NULL},
     {"keep", f_keep, METH_VARARGS, NULL},
     {"take_and_release", f_take_and_release, METH_O, NULL},
     {"delete_tensor", f_delete_tensor, METH_O, NULL},
