@@ -38,9 +38,7 @@ EVERY = {
 }
 BUILDS = EVERY | {
     "plain C99": Build("plain.c", ("-std=c99", "-pedantic"), python=False),
-    "plain C++11": Build(
-        "plain.c", ("-x", "c++", "-std=c++11", "-pedantic"), "c++", python=False
-    ),
+    "plain C++11": Build("plain.c", ("-x", "c++", "-std=c++11", "-pedantic"), "c++", python=False),
     "pybind11": Build("vectors.cpp", ("-std=c++17", "-O0"), "c++"),
 }
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g")
@@ -73,8 +71,12 @@ def folder(name: str, *more: str) -> Path:
     def make(new: Path, run: compiled.Run) -> None:
         run(build.compiler, *options, source, "-o", new / (source.stem + suffix))
 
-    label = "-".join([name.replace("+", "x").replace(" ", "_"), *(o.strip("-").partition("=")[0] for o in more)])
-    return compiled.once("capi", label, make, files=(source, header, *FOLDER.glob("*.h")), facts=(build, more))
+    label = "-".join(
+        [name.replace("+", "x").replace(" ", "_"), *(o.strip("-").partition("=")[0] for o in more)]
+    )
+    return compiled.once(
+        "capi", label, make, files=(source, header, *FOLDER.glob("*.h")), facts=(build, more)
+    )
 
 
 @functools.cache

@@ -71,9 +71,7 @@ class Every:
         ndim: int | None = None,
     ) -> Any:
         ndim = len(shape or ()) if ndim is None else ndim
-        return self.module.wrap_owned(
-            data, ndim, dims(shape), dims(strides), format, flags, owner
-        )
+        return self.module.wrap_owned(data, ndim, dims(shape), dims(strides), format, flags, owner)
 
     def new(
         self,
@@ -92,6 +90,7 @@ class Every:
         table: int,
         levels: int,
         shape: Sequence[int],
+        *,
         format: bytes | None = b"d",  # noqa: A002
         flags: int = 0,
         release: int = NOTE,

@@ -215,7 +215,14 @@ def library_file(source: str = SOURCE) -> str:
     folder = Path(tempfile.mkdtemp(prefix="descriptors"))
     (folder / "library.c").write_text(source)
     subprocess.run(
-        [cc, *FLAGS, f"-I{pybuf.get_include()}", str(folder / "library.c"), "-o", str(folder / "library.so")],
+        [
+            cc,
+            *FLAGS,
+            f"-I{pybuf.get_include()}",
+            str(folder / "library.c"),
+            "-o",
+            str(folder / "library.so"),
+        ],
         check=True,
     )
     return str(folder / "library.so")

@@ -52,7 +52,6 @@ if sys.version_info >= (3, 12):
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-
 @pytest.fixture
 def interpreters(with_every):
     def run(kind: str, code: str) -> None:

@@ -1,4 +1,4 @@
-"""New memory, descriptors, and Buffers that are there: pybuf_new, _adopt, _lend, _array, _check."""
+"""New memory, descriptors, Buffers that are there: pybuf_new, _adopt, _lend, _array, _check."""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ class ByCffi:
 
     def __init__(self, file: str) -> None:
         header = Path(pybuf.get_include(), "pybuf.h").read_text("utf-8")
-        struct = re.search(r"typedef struct pybuf_descriptor \{.*?\n\} pybuf_descriptor;", header, re.S)
+        struct = re.search(
+            r"typedef struct pybuf_descriptor \{.*?\n\} pybuf_descriptor;", header, re.DOTALL
+        )
         assert struct
         self.ffi = cffi.FFI()
         self.ffi.cdef(struct[0])
@@ -79,7 +81,7 @@ def test_what_it_reads_becomes_a_buffer(library, given_back):
 
 
 def test_what_it_says_of_an_error_is_raised(library, given_back):
-    with pytest.raises(ValueError, match="^there are no samples before the first one$"):
+    with pytest.raises(ValueError, match=r"^there are no samples before the first one$"):
         pybuf.adopt(library.samples_read(-1))
     assert given_back() == 1
 
@@ -109,7 +111,9 @@ def test_what_it_gives_an_extension_module_adopts(library, given_back, every):
 def test_the_library_needs_no_python(library):
     done = subprocess.run(
         ["nm", "-D", "--undefined-only", str(capi_build.folder("plain C99") / "plain.so")],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "free" in done.stdout
     assert "Py" not in done.stdout

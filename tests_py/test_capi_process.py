@@ -69,8 +69,10 @@ def test_python_that_is_called_by_a_release_at_the_end_is_quiet(with_every):
 
 def test_a_process_that_exits_at_once_has_no_word(with_every):
     for way in ("os._exit(0)", "sys.exit(0)"):
-        with_every(f"c.new((3,)); a, b = c.wrap(release=END_PROCESS), c.wrap(flags=0)\n"
-                   f"c.keep(0, a)\n{way}")
+        with_every(
+            f"c.new((3,)); a, b = c.wrap(release=END_PROCESS), c.wrap(flags=0)\n"
+            f"c.keep(0, a)\n{way}"
+        )
 
 
 def test_a_forked_child_frees_what_was_made_before_and_after(with_every):

@@ -39,7 +39,8 @@ WORKOUT = """
             for asked in (
                 {}, {"format": b"<f8"}, {"format": b"T{<i:id:4x<d:price:}", "shape": (4,)},
                 {"shape": (2, 4), "strides": (8, 16)}, {"shape": (1, 1, 1, 1, 8)},
-                {"shape": (), "format": None}, {"shape": (0, 3)}, {"shape": (2,), "format": b"(2)d"},
+                {"shape": (), "format": None}, {"shape": (0, 3)},
+                {"shape": (2,), "format": b"(2)d"},
             ):
                 view = memoryview(c.wrap(block(), flags=flags, release=NOTE_AND_FREE, **asked))
                 assert view.nbytes == 0 or set(view.tobytes()) == {7}
@@ -123,7 +124,9 @@ def runtime(name: str) -> str:
     cc = shutil.which("cc")
     if cc is None:
         return ""
-    asked = subprocess.run([cc, f"-print-file-name={name}"], capture_output=True, text=True, check=True)
+    asked = subprocess.run(
+        [cc, f"-print-file-name={name}"], capture_output=True, text=True, check=True
+    )
     path = Path(asked.stdout.strip())
     return str(path) if path.is_absolute() and path.exists() else ""
 

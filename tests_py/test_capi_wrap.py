@@ -97,12 +97,18 @@ def test_null_is_well_without_items(every: Every, flags):
 FORMATS = [
     *(b"?", b"b", b"B", b"h", b"i", b"l", b"q", b"e", b"f", b"d", b"Zf", b"Zd"),
     *(b"<f8", b">i4", b"=q", b"u2", b"float64", b"complex64", b"4s", b"S3", b"U1"),
-    *(b"(2,3)h", b"(2)d", b"T{<i:id:4x<d:price:}", b"T{b:a:(2)h:b:}", b"T{<i:one:<i:two:<d:three:}"),
+    *(
+        b"(2,3)h",
+        b"(2)d",
+        b"T{<i:id:4x<d:price:}",
+        b"T{b:a:(2)h:b:}",
+        b"T{<i:one:<i:two:<d:three:}",
+    ),
 ]
 
 
 @pytest.mark.parametrize("flags", [0, ARRAY])
-@pytest.mark.parametrize("format", FORMATS, ids=bytes.decode)  # noqa: A002
+@pytest.mark.parametrize("format", FORMATS, ids=bytes.decode)
 def test_a_format_is_understood_as_wrap_does(every: Every, format, flags):  # noqa: A002
     for _ in range(2):  # found in a table, the second time
         memory = every.wrap(shape=(2,), format=format, flags=flags)
@@ -201,7 +207,11 @@ def test_a_buffer_in_a_cycle_with_its_owner_is_collected(every: Every):
 @pytest.mark.parametrize("way", ["release", "owner"])
 def test_static_data_needs_nobody(every: Every, flags, way):
     flags |= UNOWNED
-    memory = every.wrap(flags=flags, release=NONE) if way == "release" else every.wrap_owned(None, flags=flags)
+    memory = (
+        every.wrap(flags=flags, release=NONE)
+        if way == "release"
+        else every.wrap_owned(None, flags=flags)
+    )
     assert np.asarray(memory).tolist() == NUMBERS
 
 
@@ -257,7 +267,7 @@ def asked(draw: Any) -> tuple[list[int], list[int] | None, str]:
     return shape, strides, fmt
 
 
-def facts(memory: Any, flags: int) -> Any:
+def facts(memory: Any) -> Any:
     """What memory is, as far as NumPy can say the same of it."""
     array = np.asarray(memory)
     strides = () if array.size == 0 else memory.strides
@@ -272,13 +282,13 @@ def test_buffers_and_arrays_are_those_of_wrap_or_refused_as_there(request_, flag
     shape, strides, fmt = request_
     expected = oracle.outcome(
         lambda: facts(
-            pybuf.wrap(HERE, shape, fmt, strides=strides, readonly=bool(flags), unowned=True), flags
+            pybuf.wrap(HERE, shape, fmt, strides=strides, readonly=bool(flags), unowned=True)
         )
     )
     for kind in (0, ARRAY):
         got = oracle.outcome(
-            lambda: facts(
-                every.wrap(HERE, shape, fmt.encode(), flags | kind, strides=strides), flags
+            lambda kind=kind: facts(
+                every.wrap(HERE, shape, fmt.encode(), flags | kind, strides=strides)
             )
         )
         assert got == expected
