@@ -31,6 +31,20 @@ def test_what_is_in_static_variables_when_python_ends_is_never_touched(with_ever
     )
 
 
+@pytest.mark.parametrize("kind", ["0", "ARRAY"])
+def test_what_a_library_ends_after_python_is_left_to_the_end_of_the_process(with_every, kind):
+    with_every(
+        f"""
+        import numpy as np
+        c.new((3,))
+        lent = c.wrap(flags={kind}, release=END_PROCESS)
+        tensor = c.wrap(flags={kind}, release=END_PROCESS).__dlpack__()
+        c.end_at_exit(tensor, c.lend(lent, 0))
+        del lent
+        """
+    )
+
+
 @pytest.mark.parametrize("flags", ["0", "ARRAY"])
 def test_globals_are_freed_at_the_end_of_python_or_never(with_every, flags):
     """While modules are emptied: each at most once, and what is called finds its memory."""

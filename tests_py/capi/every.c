@@ -373,6 +373,7 @@ static PyMethodDef functions[] = {
     {"keep", f_keep, METH_VARARGS, NULL},
     {"take_and_release", f_take_and_release, METH_O, NULL},
     {"delete_tensor", f_delete_tensor, METH_O, NULL},
+    {"end_at_exit", f_end_at_exit, METH_VARARGS, NULL},
     {"calls", f_calls, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL}};
 

@@ -76,3 +76,43 @@ f_delete_tensor(PyObject *self, PyObject *capsule)
     elsewhere(delete_tensor, tensor);
     Py_RETURN_NONE;
 }
+
+/* ---- after the end of Python ---- */
+
+static void *left_tensor, *left_descriptor;
+
+static void
+end_what_is_left(void)
+{
+    if (left_tensor != NULL) {
+        delete_tensor(left_tensor);
+    }
+    if (left_descriptor != NULL) {
+        release_descriptor(left_descriptor);
+    }
+}
+
+/* As a library that tidies up when the process ends: a DLPack capsule, and the
+ * address of a descriptor. */
+static PyObject *
+f_end_at_exit(PyObject *self, PyObject *args)
+{
+    PyObject *capsule;
+    Py_ssize_t address;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "On", &capsule, &address)) {
+        return NULL;
+    }
+    left_tensor = PyCapsule_GetPointer(capsule, "dltensor");
+    if (left_tensor == NULL ||
+        PyCapsule_SetName(capsule, "used_dltensor") < 0) {
+        return NULL;
+    }
+    left_descriptor = (void *)address;
+    if (!pybuf_descriptor_take((pybuf_descriptor *)left_descriptor) ||
+        atexit(end_what_is_left) != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "not taken");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
