@@ -188,7 +188,7 @@ def test_what_is_lent_is_adopted_again(every: Every):
     assert ds.lent_now() == 0
 
 
-@pytest.mark.parametrize("wrong", [None, 3, "x", object()], ids=str)
+@pytest.mark.parametrize("wrong", [None, 3, "x", object], ids=str)
 def test_what_exports_nothing_is_not_lent(every: Every, wrong):
     with pytest.raises(TypeError):
         every.lend(wrong, 0)
