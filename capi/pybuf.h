@@ -282,7 +282,13 @@ static const pybuf_api *pybuf_api_found;
 static inline int
 pybuf_import(void)
 {
-    const pybuf_api *api = (const pybuf_api *)PyCapsule_Import(PYBUF_API, 0);
+    const pybuf_api *api;
+    PyObject *module = PyImport_ImportModule("pybuf"); /* which says why not */
+    if (module == NULL) {
+        return -1;
+    }
+    Py_DECREF(module);
+    api = (const pybuf_api *)PyCapsule_Import(PYBUF_API, 0);
     if (api == NULL) {
         if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
             PyErr_Clear();

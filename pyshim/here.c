@@ -42,12 +42,10 @@ here_leave(const State *st)
     }
 }
 
-#define LAST "pybuf._core: until the end of the interpreter"
-
 static void
 leave_at_last(PyObject *capsule)
 {
-    here_leave(PyCapsule_GetPointer(capsule, LAST));
+    here_leave(PyCapsule_GetPointer(capsule, NULL));
 }
 
 /* A module that somebody holds is not cleared with its interpreter, whose address
@@ -57,10 +55,12 @@ static int
 leave_with_interpreter(State *st)
 {
     PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
-    PyObject *capsule =
-        dict == NULL ? NULL : PyCapsule_New(st, LAST, leave_at_last);
-    int failed =
-        capsule == NULL ? -1 : PyDict_SetItemString(dict, LAST, capsule);
+    PyObject *key = PyLong_FromVoidPtr(&here_rooms); /* this library's alone */
+    PyObject *capsule = PyCapsule_New(st, NULL, leave_at_last);
+    int failed = dict == NULL || key == NULL || capsule == NULL
+                     ? -1
+                     : PyDict_SetItem(dict, key, capsule);
+    Py_XDECREF(key);
     Py_XDECREF(capsule);
     if (failed && !PyErr_Occurred()) {
         PyErr_NoMemory(); /* for the dict */

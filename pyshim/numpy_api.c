@@ -34,7 +34,7 @@ numpy_find(State *st)
         if (PyErr_ExceptionMatches(PyExc_ModuleNotFoundError)) {
             PyErr_Clear();
             PyErr_SetString(PyExc_ModuleNotFoundError,
-                            "numpy() needs NumPy, which cannot be imported: "
+                            "an ndarray needs NumPy, which cannot be imported: "
                             "install it, or use memoryview()");
         }
         return -1;

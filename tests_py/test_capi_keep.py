@@ -29,13 +29,7 @@ def found(address: int = ADDRESS) -> list[pybuf.LiveMemory]:
     return [record for record in pybuf.live() if record.address == address]
 
 
-@pytest.fixture(autouse=True)
-def numpy_is_known(every_c: Every) -> None:
-    every_c.wrap()
-    every_c.before += 1
-
-
-def test_packed_memory_of_a_plain_type_has_a_keep(every: Every):
+def test_packed_memory_has_a_keep(every: Every):
     for shape in ((8,), (2, 4), (1, 2, 4), (1, 2, 1, 4)):
         for flags in (ARRAY, ARRAY | READONLY):
             array = every.wrap(shape=shape, flags=flags)
@@ -46,16 +40,80 @@ def test_packed_memory_of_a_plain_type_has_a_keep(every: Every):
     assert base_of(every.new((8,))[0]) == NAME
 
 
+STRUCT = b"T{<d:price:<q:a name that is long:}"
+
+
 @pytest.mark.parametrize(
     "asked",
     [
-        {"strides": (8,)},
-        {"shape": (0,)},
-        {"shape": (1, 1, 1, 1, 8)},
+        {"strides": (16,), "shape": (4,)},
+        {"strides": (8, 32), "shape": (4, 2)},
         {"format": b"(2)d", "shape": (4,)},
+        {"format": STRUCT, "shape": (4,)},
+        {"format": STRUCT, "shape": (2,), "strides": (32,)},
+        {"format": b"<u2", "shape": (2, 2, 8)},
     ],
     ids=str,
 )
+def test_so_has_memory_with_strides_or_of_any_type(every: Every, asked):
+    for _ in range(2):
+        array = every.wrap(**asked)
+        assert base_of(array) == NAME
+        (record,) = found()
+        assert (record.shape, record.strides) == (array.shape, array.strides)
+        array.setflags(write=False)
+        array.setflags(write=True)
+        low, high = np.lib.array_utils.byte_bounds(array)
+        with memoryview(array.base) as view:
+            assert view.nbytes == record.nbytes == high - low
+
+
+def test_memory_below_its_first_item_is_in_the_keep(every: Every):
+    array = every.wrap(ADDRESS + 56, (8,), strides=(-8,))
+    assert array.tolist() == NUMBERS[::-1]
+    assert bytes(memoryview(array.base)) == bytes(cu.BLOCK)
+    del array
+    assert every.released() == [(ADDRESS + 56, 64)]
+
+
+def test_each_layout_is_judged_as_what_it_is(every: Every):
+    """The verdict on the last strides is kept, and serves no others."""
+    asked = [
+        {"shape": (4,), "strides": (16,)},
+        {"shape": (3,), "strides": (16,)},
+        {"shape": (3,), "strides": (8,)},
+        {"shape": (3,), "strides": (8,), "format": b"f"},
+        {"shape": (3, 1), "strides": (8, 8), "format": b"f"},
+        {"shape": (3,), "strides": (-8,), "format": b"f", "data": ADDRESS + 16},
+    ]
+    for more in (asked, asked[::-1], asked[::2]):
+        for one in more:
+            for _ in range(2):
+                array = every.wrap(**one)
+                want = np.ndarray(
+                    one["shape"],
+                    one.get("format", b"d").decode(),
+                    cu.BLOCK,
+                    one.get("data", ADDRESS) - ADDRESS,
+                    one["strides"],
+                )
+                assert (array.shape, array.strides) == (want.shape, want.strides)
+                assert array.tobytes() == want.tobytes()
+                (record,) = found(one.get("data", ADDRESS))
+                assert record.nbytes == np.subtract(*np.lib.array_utils.byte_bounds(want)[::-1])
+                del array, record
+
+
+def test_formats_are_told_apart_though_few_are_kept(every: Every):
+    names = [f"{'field of a name that is long' * (i % 3)}{i}" for i in range(100)]
+    for _ in range(2):
+        for name in names:
+            array = every.wrap(shape=(8,), format=f"T{{d:{name}:}}".encode())
+            assert array.dtype.names == (name,)
+            del array
+
+
+@pytest.mark.parametrize("asked", [{"shape": (0,)}, {"shape": (1, 1, 1, 1, 8)}], ids=str)
 def test_other_memory_has_a_lease_of_a_buffer(every: Every, asked):
     assert base_of(every.wrap(**asked)) == "pybuf._core._Lease"
 

@@ -127,7 +127,13 @@ def test_the_first_faults_look_as_the_table_says(squares: Path, environ: dict[st
     assert compiled("cc", "-Ilarger", "squares.c", "-o", "larger/squares.so") == ""
     assert compiled("cc", include, "squares.c", "-o", "squares.so") == ""
     (squares / "other.so").write_bytes((squares / "squares.so").read_bytes())
-    blocked = "import sys; sys.modules[{!r}] = None; import squares; squares.squares(1)"
+    blocked = (
+        "import sys\n"
+        "def find_spec(name, *_):\n"
+        "    if name == {0!r}: raise ModuleNotFoundError(f'No module named {{name!r}}')\n"
+        "sys.meta_path.insert(0, type('Blocked', (), dict(find_spec=find_spec)))\n"
+        "import squares; squares.squares(1)"
+    )
     met = {
         "the flags": compiled("cc", "squares.c"),
         "`Python.h` was": compiled("cc", include, "turned.c")
