@@ -175,18 +175,27 @@ static PyObject *
 api_adopt(pybuf_descriptor *d, int flags)
 {
     State *st = here();
-    return st == NULL || given_flags("pybuf_adopt", flags, PYBUF_ARRAY) < 0
-               ? NULL
-               : given_as(st, adopt_descriptor(st, d), flags);
+    if (st == NULL || given_flags("pybuf_adopt", flags, PYBUF_ARRAY) < 0) {
+        return NULL;
+    }
+    PyObject *held = here_hold(st);
+    PyObject *made = given_as(st, adopt_descriptor(st, d), flags);
+    Py_DECREF(held);
+    return made;
 }
 
 static pybuf_descriptor *
 api_lend(PyObject *exporter, int flags)
 {
     State *st = here();
-    return st == NULL || given_flags("pybuf_lend", flags, PYBUF_READONLY) < 0
-               ? NULL
-               : lend_descriptor(st, exporter, (flags & PYBUF_READONLY) == 0);
+    if (st == NULL || given_flags("pybuf_lend", flags, PYBUF_READONLY) < 0) {
+        return NULL;
+    }
+    PyObject *held = here_hold(st); /* an exporter may run Python */
+    pybuf_descriptor *d =
+        lend_descriptor(st, exporter, (flags & PYBUF_READONLY) == 0);
+    Py_DECREF(held);
+    return d;
 }
 
 static PyObject *

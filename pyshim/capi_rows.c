@@ -2,13 +2,19 @@
 #include "indirect.h"
 #include "capi.h"
 
-/* The class. Borrowed; NULL with an exception set. */
+/* The class. Owned; NULL with an exception set. */
 static PyObject *
-memory2d_class(State *st)
+memory2d_class(void)
 {
-    return st == NULL ? NULL
-                      : import_once(&st->memory2d, "pybuf.indirect",
-                                    "IndirectMemory2D");
+    State *st = here();
+    if (st == NULL) {
+        return NULL;
+    }
+    PyObject *held = here_hold(st); /* the import runs what it likes */
+    PyObject *type = Py_XNewRef(import_once(&st->memory2d, "pybuf.indirect",
+                                            "IndirectMemory2D"));
+    Py_DECREF(held);
+    return type;
 }
 
 /* A format as the class takes it: "B" for NULL. */
@@ -23,13 +29,12 @@ capi_rows(void **rows, Py_ssize_t nrows, Py_ssize_t ncolumns,
           const char *format, int flags, PyObject *owner)
 {
     Given g = {.function = "pybuf_rows", .flags = flags, .owner = owner};
-    PyObject *type = memory2d_class(here());
-    if (type == NULL ||
-        given_flags(g.function, flags, PYBUF_READONLY | PYBUF_UNOWNED) < 0 ||
+    if (given_flags(g.function, flags, PYBUF_READONLY | PYBUF_UNOWNED) < 0 ||
         given_keeper(&g) < 0) {
         return NULL;
     }
-    PyObject *address = PyLong_FromVoidPtr(rows);
+    PyObject *type = memory2d_class();
+    PyObject *address = type == NULL ? NULL : PyLong_FromVoidPtr(rows);
     PyObject *readonly = PyBool_FromLong(flags & PYBUF_READONLY);
     PyObject *memory =
         address == NULL
@@ -37,6 +42,7 @@ capi_rows(void **rows, Py_ssize_t nrows, Py_ssize_t ncolumns,
             : PyObject_CallMethod(type, "from_ptr_with_memory_nanny", "OnnyOO",
                                   address, nrows, ncolumns, spelled(format),
                                   readonly, owner != NULL ? owner : Py_None);
+    Py_XDECREF(type);
     Py_XDECREF(address);
     Py_DECREF(readonly);
     return memory;
@@ -46,15 +52,16 @@ PyObject *
 capi_rows_new(Py_ssize_t nrows, Py_ssize_t ncolumns, const char *format,
               int flags)
 {
-    PyObject *type = memory2d_class(here());
-    if (type == NULL ||
-        given_flags("pybuf_rows_new", flags, PYBUF_READONLY) < 0) {
+    if (given_flags("pybuf_rows_new", flags, PYBUF_READONLY) < 0) {
         return NULL;
     }
+    PyObject *type = memory2d_class();
     PyObject *readonly = PyBool_FromLong(flags & PYBUF_READONLY);
     PyObject *memory =
-        PyObject_CallMethod(type, "create_memory", "nnyO", nrows, ncolumns,
-                            spelled(format), readonly);
+        type == NULL ? NULL
+                     : PyObject_CallMethod(type, "create_memory", "nnyO", nrows,
+                                           ncolumns, spelled(format), readonly);
+    Py_XDECREF(type);
     Py_DECREF(readonly);
     return memory;
 }

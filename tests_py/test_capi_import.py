@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable
 from pathlib import Path
@@ -209,6 +210,24 @@ def test_what_one_module_lends_another_adopts():
     one, other, third = (capi_build.load(name) for name in capi_build.EVERY)
     for lender, taker in ((one, other), (other, third), (third, one)):
         assert taker.adopt(lender.lend(pybuf.zeros(3, "d"), 0), ARRAY).tolist() == [0] * 3
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="exporters in Python came with 3.12")
+def test_a_pybuf_that_ends_while_it_lends_is_kept_until_that_is_done(with_every):
+    """What the call needs of it is not freed by Python that the exporter runs."""
+    with_every(
+        """
+        class Exporter:
+            def __buffer__(self, flags):
+                for name in [n for n in sys.modules if n.partition(".")[0] == "pybuf"]:
+                    del sys.modules[name]
+                gc.collect()
+                return memoryview(bytearray(8))
+        assert c.new((3,))
+        old = c.lend(Exporter(), 0)
+        assert c.adopt(old, 0).tolist() == [0] * 8  # by a pybuf that was imported anew
+        """
+    )
 
 
 # ---- other headers ---------------------------------------------------------------------
