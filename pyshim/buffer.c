@@ -91,7 +91,6 @@ buffer_blank(State *st)
     b->tracked = false;
     b->ledger = NULL;
     b->weakrefs = NULL;
-    b->next_dead = NULL;
     return b;
 }
 
@@ -209,49 +208,10 @@ destroy(Buffer *b)
     Py_DECREF(OBJECT(type));
 }
 
-/* Buffers may own one another in chains of any length. Like CPython's
- * trashcan, which the limited API does not have: below this depth the dead
- * wait in a list of the thread, and the outermost dealloc ends them all
- * before it returns. */
-#define NESTING_MAX 32
-
-typedef struct {
-    int depth;
-    PyObject *dead;
-    /* Tells interpreters apart: a release may enter another one on this very
-     * thread, whose dead must not wait for this one. */
-    const Ledger *ledger;
-} Nest;
-
-static ThreadKey nests;
-
-int
-buffer_prepare(void)
+void
+buffer_end(Place *place)
 {
-    return thread_key_make(&nests, free);
-}
-
-/* The nest of this thread; NULL if there is no memory for one. */
-static Nest *
-nest_here(void)
-{
-    Nest *nest = pthread_getspecific(nests.key);
-    if (nest == NULL) {
-        nest = calloc(1, sizeof *nest);
-        if (pthread_setspecific(nests.key, nest) != 0) {
-            free(nest);
-            nest = NULL;
-        }
-    }
-    return nest;
-}
-
-static void
-destroy_nested(Nest *nest, PyObject *self)
-{
-    nest->depth++;
-    destroy((Buffer *)self);
-    nest->depth--;
+    destroy((Buffer *)((char *)place - offsetof(Buffer, place)));
 }
 
 void
@@ -264,34 +224,15 @@ buffer_dealloc(PyObject *self)
     if (b->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
-    /* Without one of these no other Buffer ends with this one. */
-    bool leads_on = b->mem.owner != NULL || b->mem.callback != NULL ||
-                    b->mem.release == RELEASE_DESCRIPTOR;
-    Nest *nest = leads_on ? nest_here() : NULL;
-    if (nest == NULL) {
+    /* Without one of these nothing else ends with this one. */
+    if (b->mem.owner != NULL || b->mem.callback != NULL ||
+        b->mem.release == RELEASE_NATIVE ||
+        b->mem.release == RELEASE_DESCRIPTOR) {
+        nest_end(b->ledger, &b->place);
+    }
+    else {
         destroy(b);
-        return;
     }
-    Nest outer = *nest;
-    bool outermost = outer.depth == 0 || outer.ledger != b->ledger;
-    if (outermost) {
-        *nest = (Nest){.ledger = b->ledger};
-    }
-    else if (outer.depth >= NESTING_MAX) {
-        b->next_dead = nest->dead;
-        nest->dead = self;
-        return;
-    }
-    destroy_nested(nest, self);
-    if (!outermost) {
-        return;
-    }
-    while (nest->dead != NULL) {
-        PyObject *next = nest->dead;
-        nest->dead = ((Buffer *)next)->next_dead;
-        destroy_nested(nest, next);
-    }
-    *nest = outer;
 }
 
 /* The collector empties garbage before its dealloc: a function has no closure

@@ -8,6 +8,12 @@
 
 #include <stdlib.h>
 
+static Keep *
+keep_at(Place *place)
+{
+    return (Keep *)((char *)place - offsetof(Keep, place));
+}
+
 /* ---- the end ---------------------------------------------------------------- */
 
 void
@@ -36,22 +42,39 @@ tell_of_end(const Keep *keep)
     trace_untold(keep->ledger, &mem);
 }
 
+void
+keep_end(Place *place)
+{
+    Keep *keep = keep_at(place);
+    Ledger *ledger = keep->ledger;
+    ledger->freed++;
+    ledger->live_bytes -= keep->nbytes;
+    ring_remove(&place->ring);
+    if (trace_concerns(ledger)) {
+        tell_of_end(keep);
+    }
+    ledger->ending++;
+    keep_give_back(keep->release, keep->data, keep->nbytes, keep->arg);
+    ledger->ending--;
+    Py_DECREF(OBJECT(keep->element));
+    State *st = ledger->st; /* now: what was called may have ended it */
+    ledger_drop(ledger);
+    spare_give(st, SPARE_KEEP, OBJECT(keep));
+}
+
+/* A count of the interpreter's is asked first, for to ask for what is the thread's
+ * own takes longer. It may count ends in other threads: then they are nested
+ * sooner than they need be. */
 static void
 keep_dealloc(PyObject *self)
 {
     Keep *keep = (Keep *)self;
-    Ledger *ledger = keep->ledger;
-    ledger->freed++;
-    ledger->live_bytes -= keep->nbytes;
-    ring_remove(&keep->place.ring);
-    if (trace_concerns(ledger)) {
-        tell_of_end(keep);
+    if (__builtin_expect(keep->ledger->ending < NESTING_MAX, 1)) {
+        keep_end(&keep->place);
     }
-    keep_give_back(keep->release, keep->data, keep->nbytes, keep->arg);
-    Py_DECREF(OBJECT(keep->element));
-    State *st = ledger->st; /* now: what was called may have ended it */
-    ledger_drop(ledger);
-    spare_give(st, SPARE_KEEP, self);
+    else {
+        nest_end(keep->ledger, &keep->place);
+    }
 }
 
 /* ---- the beginning, where it is in keep.h --------------------------------------- */
@@ -70,7 +93,7 @@ keep_ask_descr(State *st, Element *e)
 bool
 keep_look(Place *place, Live *out)
 {
-    Keep *keep = (Keep *)((char *)place - offsetof(Keep, place));
+    Keep *keep = keep_at(place);
     if (Py_REFCNT(OBJECT(keep)) == 0) {
         return false;
     }

@@ -243,7 +243,7 @@ static PyModuleDef module_def = {
 PyMODINIT_FUNC
 PyInit__core(void)
 {
-    if (go_start() < 0 || memory_prepare() < 0 || buffer_prepare() < 0 ||
+    if (go_start() < 0 || memory_prepare() < 0 || nest_prepare() < 0 ||
         trace_prepare() < 0) {
         return NULL;
     }

@@ -54,9 +54,10 @@ ring_remove(Ring *place)
 }
 
 /* Where a memory is in the ledger. */
-typedef struct {
+typedef struct Place {
     Ring ring;    /* first: neighbours lead here */
     bool is_keep; /* a Keep's, else a Buffer's */
+    struct Place *next_dead; /* see nest.c */
 } Place;
 
 typedef struct Tracer Tracer;
@@ -71,6 +72,7 @@ typedef struct {
     uint64_t freed;     /* memories freed or given back */
     int64_t live_bytes; /* bytes of those made and not yet freed */
     uint64_t holders;   /* the module, and each Buffer: the last frees this */
+    uint64_t ending;    /* Keeps that are giving their memory back just now */
     struct State *st;   /* of the module; NULL when it is gone */
     Ring live;      /* the Buffers and Keeps that own a memory, by `place`,
                      * oldest first: borrowed, each leaves when its memory goes */
@@ -597,7 +599,6 @@ typedef struct Buffer {
     Place place;        /* in ledger->live; alone if a view of another Buffer */
     History *history;   /* owned or NULL: what was seen of it, see history.c */
     PyObject *weakrefs;
-    PyObject *next_dead; /* see buffer_dealloc */
     Py_ssize_t inline_dims[INLINE_DIMS];
 } Buffer;
 
@@ -680,9 +681,9 @@ void buffer_unlend_child(Buffer *parent);
 /* "int(address) of element 0", counted as a pointer that was lent. */
 PyObject *buffer_address(Buffer *b);
 
-/* Once for each process, before there are Buffers. */
-int buffer_prepare(void);
 void buffer_dealloc(PyObject *self);
+/* The end of a Buffer, by its place. */
+void buffer_end(Place *place);
 int buffer_traverse(PyObject *self, visitproc visit, void *arg);
 void buffer_finalize(PyObject *self);
 /* The Buffer is garbage of the collector: its release runs, if it may. */
@@ -769,11 +770,24 @@ void memory_call_native(NativeRelease native, void *block, Py_ssize_t size,
 /* ---- keep.c: the memory of an ndarray, without a Buffer ------------------- */
 
 extern PyType_Spec keep_spec;
+/* The end of a Keep, by its place. */
+void keep_end(Place *place);
 
 #include "copies.h"
 #include "trace.h"
 
 bool keep_look(Place *place, Live *out);
+
+/* ---- nest.c: memories that end one another ------------------------------- */
+
+/* So many ends may be under way, each in the one before. */
+#define NESTING_MAX 32
+
+/* Once for each process, before there are memories. */
+int nest_prepare(void);
+/* Ends what is at the place, now or before the outermost call of this that the
+ * thread is in returns. */
+void nest_end(const Ledger *ledger, Place *place);
 
 /* ---- source_c.c, source_go.c: one source of memory each ------------------ */
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 READONLY, ARRAY, UNOWNED, EMPTY = 1, 2, 4, 8
 
 #: Numbers of the releases in capi/releases.h.
-NONE, NOTE, NOTE_AND_FREE, NOTE_WITHOUT_GIL, CALL_PYTHON, END_PROCESS, FREE = range(7)
+NONE, NOTE, NOTE_AND_FREE, NOTE_WITHOUT_GIL, CALL_PYTHON, END_PROCESS, FREE, DROP = range(8)
 
 #: What most tests wrap: eight doubles.
 BLOCK = (ctypes.c_double * 8)(*range(8))

@@ -146,3 +146,34 @@ def test_deep_chains_of_owners_end_without_a_deep_stack(every: Every):
     assert np.asarray(memory).tolist() == cu.NUMBERS
     del memory
     assert count(every) == 1
+
+
+def wrap_and_keep(every: Every, memory: Any, flags: int) -> Any:
+    """The same block again, whose release drops that memory."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(memory))
+    return every.wrap(flags=flags, release=cu.DROP, arg=memory)
+
+
+@pytest.mark.parametrize("kinds", [(0,), (ARRAY,), (0, ARRAY)], ids=str)
+def test_deep_chains_of_releases_end_without_a_deep_stack(every_c: Every, kinds):
+    """Each drops the last reference to the memory before it, whatever that is."""
+    memory = every_c.wrap()
+    for i in range(100_000):
+        memory = wrap_and_keep(every_c, memory, kinds[i % len(kinds)])
+    del memory
+    assert count(every_c) == 100_001
+
+
+def test_chains_of_releases_end_on_the_thread_that_dropped_them(every_c: Every, parallel):
+    """They wait for the outermost end of their own thread, however many threads there are."""
+
+    def work(i: int) -> None:
+        memory = every_c.wrap()
+        for n in range(500):
+            memory = wrap_and_keep(every_c, memory, ARRAY if n % 7 else 0)
+        before = count(every_c)
+        del memory
+        assert count(every_c) >= before + 501
+
+    parallel(work)
+    assert count(every_c) == 8 * 501

@@ -83,9 +83,19 @@ end_process(const void *data, size_t nbytes, void *arg)
     _Exit(99); /* it was promised not to be called */
 }
 
+/* arg is an object whose reference goes. */
+static void
+drop_object(const void *data, size_t nbytes, void *arg)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+    note(data, nbytes, arg);
+    Py_DECREF((PyObject *)arg);
+    PyGILState_Release(state);
+}
+
 static const pybuf_release releases[] = {
     NULL, note, note_and_free, note_without_gil, call_python, end_process,
-    pybuf_release_free};
+    pybuf_release_free, drop_object};
 
 /* How many releases there were, and the last ones. */
 static PyObject *
