@@ -42,14 +42,14 @@ tell_of_end(const Keep *keep)
     trace_untold(keep->ledger, &mem);
 }
 
-void
-keep_end(Place *place)
+/* It is in every loop: so it stands in the dealloc. */
+__attribute__((always_inline)) static inline void
+end(Keep *keep)
 {
-    Keep *keep = keep_at(place);
     Ledger *ledger = keep->ledger;
     ledger->freed++;
     ledger->live_bytes -= keep->nbytes;
-    ring_remove(&place->ring);
+    ring_remove(&keep->place.ring);
     if (trace_concerns(ledger)) {
         tell_of_end(keep);
     }
@@ -62,6 +62,12 @@ keep_end(Place *place)
     spare_give(st, SPARE_KEEP, OBJECT(keep));
 }
 
+void
+keep_end(Place *place)
+{
+    end(keep_at(place));
+}
+
 /* A count of the interpreter's is asked first, for to ask for what is the thread's
  * own takes longer. It may count ends in other threads: then they are nested
  * sooner than they need be. */
@@ -70,7 +76,7 @@ keep_dealloc(PyObject *self)
 {
     Keep *keep = (Keep *)self;
     if (__builtin_expect(keep->ledger->ending < NESTING_MAX, 1)) {
-        keep_end(&keep->place);
+        end(keep);
     }
     else {
         nest_end(keep->ledger, &keep->place);
