@@ -213,9 +213,11 @@ extern "C" {
  * It is called when the last view is gone, on whatever thread that is. That
  * thread holds the GIL today; do not build on it. A release that needs Python
  * calls PyGILState_Ensure, one that needs none may release the GIL while it
- * works, where PyGILState_Check says that it has it. It may not throw. Memory
- * that is alive when Python has ended is never given back: it goes with the
- * process. */
+ * works, where PyGILState_Check says that it has it. These two functions of
+ * CPython's are for processes with one interpreter: in another one of 3.11 the
+ * first waits forever. What is to work there gives pybuf an owner, whose dealloc
+ * does what needs Python. A release may not throw. Memory that is alive when
+ * Python has ended is never given back: it goes with the process. */
 typedef void (*pybuf_release)(const void *data, size_t nbytes, void *arg);
 
 /* Bits of `flags`. */
