@@ -165,7 +165,7 @@ static inline int
 pybuf_descriptor_take(pybuf_descriptor *d)
 {
     uint64_t untaken = PYBUF_DESCRIPTOR_MAGIC;
-    return d != 0 &&
+    return d != NULL &&
            __atomic_compare_exchange_n(&d->magic, &untaken, 0, 0,
                                        __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
@@ -203,7 +203,11 @@ pybuf_descriptor_take(pybuf_descriptor *d)
 #if defined(Py_PYTHON_H) && !defined(PYBUF_PYTHON_H)
 #define PYBUF_PYTHON_H
 
+/* Casts are C's, which C++ has too. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wcast-qual"
 #ifdef __cplusplus
+#pragma GCC diagnostic ignored "-Wold-style-cast"
 extern "C" {
 #endif
 
@@ -552,5 +556,6 @@ pybuf_check(PyObject *obj)
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC diagnostic pop
 
 #endif

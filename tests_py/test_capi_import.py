@@ -310,7 +310,12 @@ def test_the_header_has_no_warning_in_any_language(compiler, language, standard,
     text = '#include "pybuf.h"\n#include <Python.h>\n#include "pybuf.h"\n#include "pybuf.h"\n'
     text += "int use(void); int use(void) { return pybuf_import(); }\n"
     strict = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-Wshadow", "-Wconversion"]
-    strict += ["-Wold-style-definition", "-Wstrict-prototypes"] if language == "c" else []
+    strict += ["-Wsign-conversion", "-Wcast-qual", "-Wundef"]
+    strict += (
+        ["-Wold-style-definition", "-Wstrict-prototypes"]
+        if language == "c"
+        else ["-Wold-style-cast", "-Wzero-as-null-pointer-constant"]
+    )
     include = [f"-I{pybuf.get_include()}", f"-isystem{sysconfig.get_path('include')}"]
     options = ["-x", language, f"-std={standard}", *strict, *include, *limited]
     subprocess.run(
