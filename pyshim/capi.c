@@ -211,7 +211,8 @@ api_array(PyObject *memory)
                     : NULL;
     if (b == NULL) {
         refuse(PyExc_TypeError, memory,
-               "pybuf_array(): {} is no Buffer and no IndirectMemory2D");
+               "pybuf_array(): {} is no Buffer and no IndirectMemory2D of the "
+               "pybuf that is imported");
         return NULL;
     }
     return buffer_open(b) < 0 ? NULL : numpy_of(st, b, COPY_NEVER);

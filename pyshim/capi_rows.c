@@ -75,7 +75,8 @@ capi_rows_table(PyObject *memory)
     }
     if (!PyObject_TypeCheck(memory, st->indirect_type)) {
         refuse(PyExc_TypeError, memory,
-               "pybuf_rows_table(): {} is no IndirectMemory2D");
+               "pybuf_rows_table(): {} is no IndirectMemory2D of the pybuf that "
+               "is imported");
         return NULL;
     }
     Buffer *b = memory2d_buffer(memory);

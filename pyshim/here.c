@@ -96,7 +96,8 @@ here_import(void)
     if (st == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "pybuf was called too late: this interpreter has ended "
-                        "the module pybuf");
+                        "the pybuf that the caller found, and what it imports "
+                        "now, if anything, is another copy");
     }
     return st;
 }

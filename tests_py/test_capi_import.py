@@ -230,6 +230,23 @@ def test_a_pybuf_that_ends_while_it_lends_is_kept_until_that_is_done(with_every)
     )
 
 
+def test_a_buffer_of_a_pybuf_that_was_imported_before_is_called_so(with_every):
+    with_every(
+        """
+        b = c.wrap(flags=0)
+        for name in [n for n in sys.modules if n.partition(".")[0] == "pybuf"]:
+            del sys.modules[name]
+        import pybuf
+        assert not c.check(b) and c.check(pybuf.zeros(3))
+        try:
+            c.array(b)
+        except TypeError as error:
+            assert str(error).endswith("of the pybuf that is imported")
+        assert c.adopt(c.lend(b, 0), ARRAY).tolist() == memoryview(b).tolist() == NUMBERS
+        """
+    )
+
+
 # ---- other headers ---------------------------------------------------------------------
 
 
