@@ -147,6 +147,27 @@ def test_a_sub_interpreter_does_not_lend(interpreters, kind):
     )
 
 
+@each_kind
+def test_an_owner_ends_in_its_own_interpreter_with_the_gil(interpreters, kind):
+    """There a release could not call Python: PyGILState_Ensure knows of one interpreter."""
+    interpreters(
+        kind,
+        """
+    alone(f'''
+            ended = []
+            class Owner:
+                def __del__(self):
+                    ended.append(len(pybuf.live()))
+            import pybuf
+            b = m.wrap_owned({ADDRESS}, 1, [8], None, b'd', 0, Owner())
+            assert ended == []
+            del b
+            assert ended == [0]
+            ''')
+    """,
+    )
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="one GIL for all interpreters")
 def test_interpreters_that_run_at_the_same_time_do_not_meet(interpreters):
     interpreters(
