@@ -138,7 +138,7 @@ row_layout(Layout *l, char **data, Py_ssize_t i, Py_ssize_t itemsize)
     l->indirect = indirect;
     layout_of_part(l, itemsize);
     if (pointed && !none) {
-        memcpy(data, *data, sizeof *data);
+        *data = pointer_at(*data);
         if (*data == NULL) {
             return tables_refuse_null("row", &i, 1, NULL, !indirect);
         }

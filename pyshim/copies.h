@@ -3,6 +3,15 @@
 #ifndef PYBUF_COPIES_H
 #define PYBUF_COPIES_H
 
+/* The pointer in a table at `at`, which nobody promises to be aligned. */
+static inline char *
+pointer_at(const char *at)
+{
+    char *pointer;
+    memcpy(&pointer, at, sizeof pointer);
+    return pointer;
+}
+
 /* ---- transfer.c --------------------------------------------------------- */
 
 /* Copies all items into another memory that does not overlap with it. The

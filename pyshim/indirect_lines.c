@@ -79,7 +79,7 @@ fill_lines(Memory *mem, const Lines *lines, const Holder *h, bool none)
         if (lines->hop < 0 || none) {
             continue;
         }
-        memcpy(&table[i], table[i], sizeof table[i]);
+        table[i] = pointer_at(table[i]);
         if (table[i] == NULL) {
             return tables_refuse_null("view_from_rows", &i, 1,
                                       "the buffer-object", true);

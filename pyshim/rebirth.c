@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static _Atomic(const GoRuntime *) living;
@@ -85,18 +86,29 @@ map_image(void)
     }
 }
 
+#ifndef MFD_CLOEXEC
+#define MFD_CLOEXEC 0x0001U
+#endif
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
+/* glibc has a function for it from 2.27 on, and wheels run on 2.17. */
+static int
+memory_file(unsigned flags)
+{
+    return (int)syscall(SYS_memfd_create, "pybuf", flags);
+}
+
 /* The image as a file without a name. Returns its descriptor, or -1 and errno.
  * A file that was cut short after it was mapped gives EFAULT here, where
  * reading the mapping would end the process. */
 static int
 image_file(void)
 {
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U
-#endif
-    int fd = memfd_create("pybuf", MFD_CLOEXEC | MFD_EXEC);
+    int fd = memory_file(MFD_CLOEXEC | MFD_EXEC);
     if (fd < 0 && errno == EINVAL) { /* a kernel before 6.3 */
-        fd = memfd_create("pybuf", MFD_CLOEXEC);
+        fd = memory_file(MFD_CLOEXEC);
     }
     for (size_t done = 0; fd >= 0 && done < image.size;) {
         ssize_t n = write(fd, (char *)image.bytes + done, image.size - done);

@@ -54,8 +54,7 @@ walk(const Walk *w, int level, char *at)
         t->index[i] = 0;
     }
     for (;;) {
-        char *next;
-        memcpy(&next, at, sizeof next); /* which need not be aligned */
+        char *next = pointer_at(at);
         if (next == NULL) {
             *w->level = level;
             return -1;
@@ -99,8 +98,7 @@ table_bounds(const Tables *t, const Stretch *table, const char *at,
     *greatest = 0;
     for (;;) {
         for (Py_ssize_t k = 0; k < n; k++) {
-            uintptr_t pointer;
-            memcpy(&pointer, at + k * step, sizeof pointer);
+            uintptr_t pointer = (uintptr_t)pointer_at(at + k * step);
             *least = pointer < *least ? pointer : *least;
             *greatest = pointer > *greatest ? pointer : *greatest;
         }

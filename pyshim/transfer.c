@@ -20,9 +20,7 @@ walk(const Plan *p, int side, int n)
     for (int i = 0; i < n; i++) {
         at += p->index[i] * p->axes[i].step[side];
         if (p->axes[i].hop[side] >= 0) {
-            /* Nobody promises that the tables are aligned. */
-            memcpy(&at, at, sizeof at);
-            at += p->axes[i].hop[side];
+            at = pointer_at(at) + p->axes[i].hop[side];
         }
     }
     return at;
@@ -50,7 +48,7 @@ reach_last(const Plan *p, int side, Py_ssize_t first, Py_ssize_t n, char **out)
     }
     more += last->hop[side];
     for (Py_ssize_t k = 0; k < n; k++) {
-        memcpy(&out[k], table + k * last->step[side], sizeof out[k]);
+        out[k] = pointer_at(table + k * last->step[side]);
         out[k] += more;
     }
 }

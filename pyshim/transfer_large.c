@@ -93,8 +93,7 @@ drop(Layout *l, const char *at, int n)
     bool behind = false; /* a pointer */
     for (int i = 0; i < l->ndim; i++) {
         if (i < n && layout_reads_pointers(l, i)) {
-            memcpy(&at, at, sizeof at);
-            at += l->suboffsets[i];
+            at = pointer_at(at) + l->suboffsets[i];
         }
         if (i >= n) {
             l->shape[i - n] = l->shape[i];
