@@ -156,7 +156,7 @@ library_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_Free(self);
-    Py_DECREF(type);
+    Py_DECREF(OBJECT(type));
 }
 
 /* Arguments of a method of Go's: handles, or the address of a descriptor. */

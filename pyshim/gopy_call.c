@@ -29,9 +29,9 @@ loan_dealloc(PyObject *self)
         loan->library->go->drop(loan->loan);
         aside_return(aside);
     }
-    Py_DECREF(loan->library);
+    Py_DECREF(OBJECT(loan->library));
     PyObject_Free(self);
-    Py_DECREF(type);
+    Py_DECREF(OBJECT(type));
 }
 
 static PyType_Slot loan_slots[] = {

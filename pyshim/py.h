@@ -1,38 +1,24 @@
-/* py.h: the one place where the shim meets CPython's headers.
- *
- * Limited API of 3.11, the first with Py_buffer in it, so that one
- * cp311-abi3 file serves every later version. Names that came later are
- * written out here and used only where Py_Version says so. */
+/* py.h: CPython for the shim: the stable ABI of 3.11, the first with Py_buffer in
+ * it, so that one cp311-abi3 file serves every later version. Names that came
+ * later are written out here and used only where Py_Version says so. */
 #ifndef PYBUF_PY_H
 #define PYBUF_PY_H
 
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
+#include "pyabi.h"
+
 #include <stdbool.h>
-#include <structmember.h>
 
 /* 3.12: module slot that says whether sub-interpreters may have a GIL each. */
 #define SLOT_MULTIPLE_INTERPRETERS 3
 #define PER_INTERPRETER_GIL_SUPPORTED ((void *)2)
 
-/* Headers of 3.12 and later return None without a reference, since it is immortal
- * there; in 3.11, where the same file serves, it is not. Likewise True, False and
- * NotImplemented, for which there are functions and Py_NewRef. */
-#undef Py_RETURN_NONE
 #define Py_RETURN_NONE return Py_NewRef(Py_None)
-#undef Py_RETURN_TRUE
-#undef Py_RETURN_FALSE
-#undef Py_RETURN_NOTIMPLEMENTED
 
 /* The exception that is set, put aside while other code runs. Its functions
  * are deprecated from 3.12 on; their successors are not in 3.11. */
 typedef struct {
     PyObject *type, *value, *traceback;
 } Pending;
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 static inline Pending
 pending_save(void)
@@ -54,8 +40,6 @@ pending_normalize(Pending *p)
 {
     PyErr_NormalizeException(&p->type, &p->value, &p->traceback);
 }
-
-#pragma GCC diagnostic pop
 
 static inline void
 pending_drop(Pending p)
