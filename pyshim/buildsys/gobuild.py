@@ -93,6 +93,7 @@ def build_module(tools: Toolchain, folder: Path, switches: GoSwitches) -> Path:
     built = folder / f"_core{FILE_SUFFIX}"
     command = go_command(tools, built, switches)
     environ = go_environ(tools, folder, switches)
+    print(tools)
     print(shlex.join(command), flush=True)
     done = subprocess.run(command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
@@ -110,7 +111,8 @@ def go_command(tools: Toolchain, output: Path, switches: GoSwitches) -> list[str
     link.append(f"-X=runtime.godebugDefault={RUNTIME_SETTINGS}")
     # The version script hides all but the init function.
     script = quote(f"-Wl,--version-script={ROOT / 'pyshim' / 'exports.map'}")
-    link.append(quote(f"-extldflags={script}"))
+    # zig strips only what it is told to strip itself.
+    link.append(quote(f"-extldflags={script}" if switches.debug else f"-extldflags=-s {script}"))
     command = [
         tools.go,
         "build",
@@ -138,7 +140,6 @@ def go_environ(
     # A CGO_CFLAGS replaces cgo's own "-O2 -g", so it is said again. The user's
     # flags come last, where they win.
     flags = ["-O0 -g3" if switches.debug else "-O2 -g"]
-    flags.append(quote(f"-I{tools.include}"))
     flags.append(f"-DPYBUF_HEADERS={headers_digest()}")
     flags.append(environ.get("CGO_CFLAGS", ""))
     forced = {
@@ -150,11 +151,11 @@ def go_environ(
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
-    result = {**environ, **forced}
+    result = {**toolchain.zig_environ(environ), **forced}
     # The module is for this Python: another target would build, and not load.
     for name in ("GOOS", "GOARCH"):
         result.pop(name, None)
-    if "GOCACHE" not in environ and not _has_cache_folder(environ):
+    if "GOCACHE" not in environ and not toolchain.has_cache_folder(environ, "go-build"):
         result["GOCACHE"] = str(folder / "go-cache")
     return result
 
@@ -199,18 +200,3 @@ def quote(word: str) -> str:
     if '"' not in word:
         return f'"{word}"'
     raise Refusal(f"Go takes no path with a quote in it, as in {word}: move the folder.")
-
-
-def _has_cache_folder(environ: Mapping[str, str]) -> bool:
-    """Tell whether go can make its cache where it would by itself.
-
-    Build daemons run with no HOME, or with one that does not exist.
-    """
-    base = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "", ".cache")
-    if not os.path.isabs(base):
-        return False
-    try:
-        os.makedirs(os.path.join(base, "go-build"), exist_ok=True)
-    except OSError:
-        return False
-    return os.access(base, os.W_OK)

