@@ -7,7 +7,7 @@ from setuptools import Extension, setup
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "pyshim"))
 
-from buildsys import project
+from buildsys import project, target
 from buildsys.gobuild import GoBuildExt
 
 setup(
@@ -15,5 +15,5 @@ setup(
     # Go decides what the sources are.
     ext_modules=[Extension("pybuf._core", sources=[], py_limited_api=True)],
     cmdclass={"build_ext": GoBuildExt},
-    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    options={"bdist_wheel": target.wheel_options()},
 )

