@@ -107,6 +107,10 @@ wheel: $(VENV)/.tools-test ## build the wheel into dist/
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls -l dist
 
+.PHONY: release
+release: ## make what would be uploaded into dist/, and check it
+	.ci/release
+
 .PHONY: bench
 bench: setup ## time pybuf beside NumPy, ctypes and others
 	$(PY) benchmarks/run.py

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from setuptools import Distribution, Extension
 
+import pybuf
+
 pytestmark = pytest.mark.build
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -181,3 +183,17 @@ def test_no_path_and_no_tool_leaves_a_mark_in_the_module(gobuild, tmp_path):
     flags = next(word for word in command if word.startswith("-ldflags="))
     assert "-buildid= " in flags
     assert "-trimpath" in command
+
+
+def test_what_tries_an_installed_wheel_passes_here(tmp_path):
+    site = Path(pybuf.__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "try_install.py", site],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"pybuf {pybuf.__version__} imports and works\n")
