@@ -22,6 +22,11 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 PYVER := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 
+# Commands that stand in for those of this machine, where it has no Go that is
+# new enough or no C compiler that works.
+STAND_INS := $(abspath $(VENV))/stand-ins
+export PATH := $(STAND_INS):$(PATH)
+
 # As setup.py has it: -buildvcs=false, else go stops in a checkout that is owned
 # by another user.
 export CGO_ENABLED := 1
@@ -42,8 +47,9 @@ EXTENSION_PACKAGES := ./capi ./pybuf ./pyshim
 # Not build, where gopy leaves Go files.
 GO_FOLDERS := $(wildcard capi gopybuf pybuf pyshim tests_go tests_py examples)
 
-# The C flags by which go finds Python.h when it reads the shim.
-PY_CFLAGS = -I$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("include"))')
+# gopy's modules, and those of Cython, are built against Python's own headers;
+# pybuf is not. Their tests may skip where there are none, and only there.
+PYTHON_H = $$($(PY) -c 'import os, sysconfig as s; print(os.path.join(s.get_path("include"), "Python.h"))')
 
 .PHONY: help
 help: ## list the jobs
@@ -70,7 +76,8 @@ test: setup ## run all tests, Go and Python
 .PHONY: test-go
 test-go: ## run the Go tests only (no Python is needed)
 	@command -v go >/dev/null || { echo "There is no go command on PATH: install Go" \
-		"$$(sed -n 's/^go //p' go.mod) or newer (https://go.dev/dl) and put it there." >&2; exit 1; }
+		"$$(sed -n 's/^go //p' go.mod) or newer (https://go.dev/dl) and put it there, or let" \
+		"make setup bring one." >&2; exit 1; }
 	go build ./... && go vet ./... && go test ./...
 # Once more with all that makes faults of lent memory show: descriptors are kept
 # after their release, freed memory is overwritten, the collector runs all the
@@ -81,8 +88,12 @@ test-go: ## run the Go tests only (no Python is needed)
 
 .PHONY: test-py
 test-py: setup ## run the Python tests only
-	$(PY) tests_py/gopy_build.py
-	PYBUF_NEED_GOPY=1 $(PY) -m pytest -n $(JOBS)
+	@if test -e "$(PYTHON_H)"; then \
+		$(PY) tests_py/gopy_build.py && PYBUF_NEED_GOPY=1 $(PY) -m pytest -n $(JOBS); \
+	else \
+		echo "There is no $(PYTHON_H): tests that build against it skip."; \
+		$(PY) -m pytest -n $(JOBS); \
+	fi
 
 .PHONY: lint
 lint: setup $(VENV)/.tools-lint ## run every checker; all of them must be silent
@@ -90,9 +101,9 @@ lint: setup $(VENV)/.tools-lint ## run every checker; all of them must be silent
 		{ echo "gofmt -w would change: $$unformatted" >&2; exit 1; }
 	go vet ./...
 	cd tests_py/gopy && go vet ./...
-	CGO_CFLAGS="$(PY_CFLAGS)" go vet -tags pyext $(EXTENSION_PACKAGES)
+	go vet -tags pyext $(EXTENSION_PACKAGES)
 	go run $(STATICCHECK) ./...
-	CGO_CFLAGS="$(PY_CFLAGS)" go run $(STATICCHECK) -tags pyext $(EXTENSION_PACKAGES)
+	go run $(STATICCHECK) -tags pyext $(EXTENSION_PACKAGES)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
@@ -101,7 +112,7 @@ lint: setup $(VENV)/.tools-lint ## run every checker; all of them must be silent
 	PYBUF_WERROR=1 $(PY) setup.py -q build_ext --build-lib build/werror --build-temp build/werror
 
 .PHONY: wheel
-wheel: $(VENV)/.tools-test ## build the wheel into dist/
+wheel: $(VENV)/.tools-test $(VENV)/.stand-ins ## build the wheel into dist/
 # setuptools packs what it finds in build/, removed files included.
 	rm -rf build dist
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
@@ -111,6 +122,10 @@ wheel: $(VENV)/.tools-test ## build the wheel into dist/
 release: ## make what would be uploaded into dist/, and check it
 	.ci/release
 
+.PHONY: bare
+bare: ## install pybuf in chroots with nothing but Python (as root, by debootstrap)
+	.ci/bare
+
 .PHONY: bench
 bench: setup ## time pybuf beside NumPy, ctypes and others
 	$(PY) benchmarks/run.py
@@ -118,7 +133,7 @@ bench: setup ## time pybuf beside NumPy, ctypes and others
 
 .PHONY: clean
 clean: ## remove all that was made here
-	rm -rf $(VENV) build dist pyshim/*.egg-info $(EXTENSION) pyshim/pybuf/*.abi3.h
+	rm -rf --one-file-system $(VENV) build dist pyshim/*.egg-info $(EXTENSION) pyshim/pybuf/*.abi3.h
 	rm -f pyshim/pybuf/include/*.h
 	rm -f examples/*/lib*.so examples/*/lib*.h
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
@@ -132,8 +147,22 @@ $(VENV)/.venv-$(PYVER): $(if $(wildcard $(PY)),,FORCE)
 	2.*|3.?|3.10) echo "$(PYTHON) is Python $(PYVER), and pybuf needs 3.11 or newer: name a newer" \
 		"one (make PYTHON=python3.12)." >&2; exit 1;; \
 	esac
-	@PYTHONPATH=pyshim $(PYTHON) -B -m buildsys
+# Only what the machine has itself is judged, not the stand-ins of last time.
+	@rm -rf $(STAND_INS)
+	@PYTHONPATH=pyshim $(PYTHON) -B -m buildsys >/dev/null
 	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# What builds, where the machine lacks it.
+$(VENV)/.stand-ins: pyshim/buildsys/toolchain.py pyshim/buildsys/wrappers.py $(VENV)/.venv-$(PYVER)
+	@rm -rf $(STAND_INS)
+	@lacking=$$(PYTHONPATH=pyshim $(PYTHON) -B -m buildsys); \
+	test -z "$$lacking" || { \
+		echo "This machine lacks what these bring:" $$lacking; \
+		printf '%s\n' "$$lacking" >$(VENV)/lacking.txt; \
+		$(PIP) install -r $(VENV)/lacking.txt; \
+	}
+	@PYTHONPATH=pyshim $(PY) -B -m buildsys wrappers $(STAND_INS)
 	@touch $@
 
 $(VENV)/.tools-%: .ci/requirements/%.txt $(VENV)/.venv-$(PYVER)
@@ -141,7 +170,7 @@ $(VENV)/.tools-%: .ci/requirements/%.txt $(VENV)/.venv-$(PYVER)
 	@touch $@
 
 # Without isolation: the pinned setuptools builds, and nothing is fetched.
-$(VENV)/.installed: $(VENV)/.tools-test $(SOURCES) $(BUILD) $(if $(wildcard $(EXTENSION)),,FORCE)
+$(VENV)/.installed: $(VENV)/.tools-test $(VENV)/.stand-ins $(SOURCES) $(BUILD) $(if $(wildcard $(EXTENSION)),,FORCE)
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

