@@ -63,11 +63,12 @@ func compile(t *testing.T, checks []string) {
 	for _, check := range checks {
 		program += fmt.Sprintf("_Static_assert(%s, \"differs from Go\");\n", check)
 	}
-	file := filepath.Join(t.TempDir(), "descriptor.c")
+	folder := t.TempDir()
+	file := filepath.Join(folder, "descriptor.c")
 	if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(cc, "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I../capi", file).CombinedOutput()
+	out, err := exec.Command(cc, "-std=c11", "-pedantic", "-Wall", "-Wextra", "-Werror", "-c", "-I../capi", file, "-o", filepath.Join(folder, "descriptor.o")).CombinedOutput()
 	if err != nil {
 		t.Errorf("%v: %s", err, strings.TrimSpace(string(out)))
 	}

@@ -2,10 +2,7 @@
 
 // Package pyshim is the CPython half of the extension module: C only. It is
 // linked into the c-shared build of package capi by the build tag pyext; no
-// other build sees it, so that everything else needs no Python.
-//
-// The include path of Python.h comes from the environment (CGO_CFLAGS), which
-// setup.py fills; nothing about one machine stands here.
+// other build sees it. It needs no headers of Python's: pyabi.h has what is used.
 package pyshim
 
 /*

@@ -20,6 +20,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -110,6 +111,8 @@ def lacking() -> str:
     """Say what there is not on this machine to build with, or nothing."""
     if shutil.which("go") is None:
         return "there is no go command"
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        return "there is no Python.h"
     if importlib.util.find_spec("pybindgen") is None:
         return "pybindgen is not installed"
     try:

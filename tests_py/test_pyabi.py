@@ -73,7 +73,7 @@ def text() -> str:
 
 
 def statements() -> list[str]:
-    """All that stands at the top of the file and ends in a semicolon, functions with bodies not."""
+    """All that stands at the top of the file and ends in a semicolon: no functions with bodies."""
     code = re.sub(r"^\s*#.*", "", text(), flags=re.MULTILINE)
     code = re.sub(r"^static inline[^{]*\{.*?^\}", "", code, flags=re.MULTILINE | re.DOTALL)
     found = re.findall(r"[^;{]+(?:\{[^}]*\}[^;]*)?;", code)
@@ -143,7 +143,8 @@ def facts(include: str, inner: dict[str, str], output: Path, *flags: str) -> dic
     program = f"{include}\n#include <stdio.h>\n\nint\nmain(void)\n{{\n{prints}\n}}\n"
     compile_(program, output, *flags)
     said = subprocess.run([output], capture_output=True, text=True, check=True).stdout
-    return dict(line.split("=") for line in said.splitlines() if line.split("=")[0] not in OTHERWISE)
+    numbers = dict(line.split("=") for line in said.splitlines())
+    return {name: number for name, number in numbers.items() if name not in OTHERWISE}
 
 
 def test_the_reader_reads():

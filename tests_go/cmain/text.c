@@ -74,12 +74,15 @@ needs_no_memory_to_say_the_length(void)
 static void
 cuts_each_text_of_an_element(void)
 {
-    char format[4] = "####", typestr[4] = "####", arrow[4] = "####";
+    char format[4], typestr[4], arrow[4];
     pybuf_element e = {.format = {format, 2, -1},
                        .typestr = {typestr, 3, -1},
                        .arrow = {arrow, 1, -1}};
     error_text err;
 
+    memset(format, '#', sizeof(format));
+    memset(typestr, '#', sizeof(typestr));
+    memset(arrow, '#', sizeof(arrow));
     CHECK(pybuf_go_element("Zd", 2, PYBUF_FORMAT, 0, &e, error_init(&err)) ==
           PYBUF_OK);
     CHECK(e.format.len == 2);
