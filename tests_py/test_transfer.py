@@ -11,7 +11,6 @@ import itertools
 import math
 import shutil
 import subprocess
-import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +64,7 @@ def transfer(tmp_path_factory: pytest.TempPathFactory) -> Any:
     if cc is None:
         pytest.skip("no C compiler")
     library = tmp_path_factory.mktemp("engine") / "engine.so"
-    folders = (ROOT / "capi", ROOT / "pyshim", sysconfig.get_path("include"))
+    folders = (ROOT / "capi", ROOT / "pyshim")
     subprocess.run(
         [cc, "-std=c11", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
         + [f"-I{folder}" for folder in folders]

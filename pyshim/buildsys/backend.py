@@ -6,6 +6,8 @@ asked to bring them as wheels, into the environment of this build alone.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from setuptools import build_meta
 from setuptools.build_meta import (
     build_editable,
@@ -30,7 +32,8 @@ __all__ = [
     "prepare_metadata_for_build_wheel",
 ]
 
-Settings = dict[str, str | list[str] | None] | None
+if TYPE_CHECKING:  # a Python that is too old shall read on until it is refused
+    Settings = dict[str, str | list[str] | None] | None
 
 
 def get_requires_for_build_wheel(config_settings: Settings = None) -> list[str]:
