@@ -59,7 +59,8 @@ def module(tmp_path: Path) -> Path:
 
 
 def test_the_page_of_go_is_true_from_its_first_line_to_its_last(tmp_path: Path) -> None:
-    pytest.importorskip("pybindgen")
+    if lack := gopy_build.lacking():
+        pytest.skip(lack)
     run_programs(PAGE, tmp_path)
 
 

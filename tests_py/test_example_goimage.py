@@ -266,7 +266,9 @@ def test_an_address_that_ctypes_cut_is_an_error_of_go(built, tmp_path):
     encode.restype = ctypes.c_size_t
     with pybuf.lend(np.zeros((2, 2, 4), "u1")) as lent:
         wrong = [ctypes.c_size_t(-8), ctypes.c_size_t(1 << 62)]
-        if int(lent) >> 32:
+        # A heap that begins low, as that of Debian's Python: there such an address may be whole.
+        heap = re.search(r"^(\w+)-.*\[heap\]", Path("/proc/self/maps").read_text(), re.MULTILINE)
+        if int(lent) >> 32 and not (heap and int(heap[1], 16) >> 32 == 0):
             wrong += [int(lent), ctypes.c_size_t(int(lent) & 0x7FFFFFF8)]
         for address in wrong:
             with pytest.raises(ValueError, match="ctypes cuts a plain int to 32 bits"):

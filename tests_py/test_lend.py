@@ -216,6 +216,10 @@ ARGTYPES: dict[str, Any] = {
 }
 
 
+@pytest.mark.skipif(
+    int(pybuf.lend(bytearray(1))) < 2**32,
+    reason="the heap of this Python lies where ctypes cuts no address, as Debian's does",
+)
 @pytest.mark.parametrize("argtype", ARGTYPES.values(), ids=ARGTYPES)
 def test_ctypes_passes_the_whole_address_whatever_it_knows_of_the_function(argtype):
     function = ctypes.CDLL(ds.library_file()).sum

@@ -7,8 +7,10 @@ import gc
 import importlib
 import shutil
 import sys
+import sysconfig
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import cffi
@@ -278,6 +280,8 @@ def test_a_function_of_a_compiled_cffi_library_is_refused_and_its_address_taken(
     pytest.importorskip("setuptools")
     if not shutil.which("cc"):
         pytest.skip("needs a C compiler")
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        pytest.skip("there is no Python.h")
     compiled = cffi.FFI()
     compiled.cdef("void give_back(void *, size_t, void *); extern size_t given_back;")
     compiled.set_source(

@@ -48,6 +48,7 @@ def wanted(environ: Mapping[str, str]) -> dict[str, str]:
         plus = toolchain.zig_cc(command="c++")
         commands |= dict.fromkeys(CXX_NAMES, f"{plus} {ZIG_FLAGS}")
     else:
-        lacks = [name for name in C_NAMES if toolchain.probe_cc(name, environ) is not None]
+        probed = toolchain.zig_environ(environ)
+        lacks = [name for name in C_NAMES if toolchain.probe_cc(name, probed) is not None]
         commands |= dict.fromkeys(lacks, tools.cc)
     return commands
