@@ -114,7 +114,7 @@ lint: setup $(VENV)/.tools-lint ## run every checker; all of them must be silent
 .PHONY: wheel
 wheel: $(VENV)/.tools-test $(VENV)/.stand-ins ## build the wheel into dist/
 # setuptools packs what it finds in build/, removed files included.
-	rm -rf build dist
+	rm -rf build/bdist* build/lib* dist
 	$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls -l dist
 

@@ -378,7 +378,6 @@ PyObject *PyImport_ImportModule(const char *);
 
 PyObject *_PyObject_New(PyTypeObject *);
 PyObject *_PyObject_GC_New(PyTypeObject *);
-PyObject *PyObject_Init(PyObject *, PyTypeObject *);
 void PyObject_Free(void *);
 void PyObject_GC_Del(void *);
 int PyObject_GC_IsFinalized(PyObject *);
