@@ -429,13 +429,19 @@ pybuf_wrap_owned(void *data, int ndim, const Py_ssize_t *shape,
 
 /* New memory of pybuf's own, packed and aligned to 64 bytes, as a Buffer or with
  * PYBUF_ARRAY as an ndarray. Zeroed unless PYBUF_EMPTY is in the flags.
- * data: gets where the first item lies; may be NULL. */
+ * data: gets where the first item lies, or NULL if the call fails; may be
+ * NULL. */
 static inline PyObject *
 pybuf_new(int ndim, const Py_ssize_t *shape, const char *format, int flags,
           void **data)
 {
     const pybuf_api *api = pybuf_api_get();
-    return api == NULL ? NULL : api->make(ndim, shape, format, flags, data);
+    PyObject *made =
+        api == NULL ? NULL : api->make(ndim, shape, format, flags, data);
+    if (made == NULL && data != NULL) {
+        *data = NULL;
+    }
+    return made;
 }
 
 /* ---- memory behind tables of pointers -------------------------------------------------- */

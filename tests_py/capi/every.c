@@ -125,13 +125,16 @@ f_new(PyObject *self, PyObject *args)
     int ndim, flags;
     Dims shape;
     const char *format;
-    void *data = NULL;
+    void *data = &shape; /* whatever was there */
     (void)self;
     if (!PyArg_ParseTuple(args, "iO&O&i", &ndim, read_dims, &shape, read_format,
                           &format, &flags)) {
         return NULL;
     }
     PyObject *made = pybuf_new(ndim, shape.given, format, flags, &data);
+    if (made == NULL && data != NULL) {
+        PyErr_SetString(PyExc_SystemError, "an address where there is no memory");
+    }
     return made == NULL ? NULL : Py_BuildValue("Nn", made, (Py_ssize_t)data);
 }
 
