@@ -162,6 +162,12 @@ told_error(Sink *sink)
         return;
     }
     sink->on = false; /* once is enough */
+    if (sink->fd == STDERR_FILENO) {
+        /* It would be told on stderr, which is what cannot be written to; and
+         * text for it that Python is left with makes its exit a failure. */
+        PyErr_Clear();
+        return;
+    }
     PyErr_WriteUnraisable(sink->file);
 }
 
