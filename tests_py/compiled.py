@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -33,6 +34,18 @@ def lacking(compiler: str = "cc") -> str:
     if not Path(sysconfig.get_path("include"), "Python.h").exists():
         return "there is no Python.h"
     return ""
+
+
+def runtime(name: str) -> str:
+    """Give the file of a library of the C compiler's, or nothing."""
+    cc = shutil.which("cc")
+    if cc is None:
+        return ""
+    asked = subprocess.run(
+        [cc, f"-print-file-name={name}"], capture_output=True, text=True, check=False
+    )
+    path = Path(asked.stdout.strip())
+    return str(path) if asked.returncode == 0 and path.is_absolute() and path.exists() else ""
 
 
 def once(

@@ -9,14 +9,12 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import importlib.util
-import os
 import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
 
 import compiled
-import gopy_build
 
 import pybuf
 
@@ -33,12 +31,6 @@ def lacking() -> str:
     if importlib.util.find_spec("Cython") is None:
         return "Cython is not installed"
     return compiled.lacking()
-
-
-def sanitizer() -> str:
-    """Return the library of the address sanitizer, which a process loads first; or nothing."""
-    said = gopy_build.run("cc", "-print-file-name=libasan.so", cwd=Path.cwd(), env=os.environ)
-    return said.strip() if Path(said.strip()).is_absolute() else ""
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+import compiled
 import cython_build
 import pytest
 
@@ -58,7 +59,7 @@ def sanitizer() -> str:
     """The library of the address sanitizer, to be loaded first."""
     if lack := cython_build.lacking():
         pytest.skip(lack)
-    library = cython_build.sanitizer()
+    library = compiled.runtime("libasan.so")
     if not library:
         pytest.skip("the C compiler has no libasan")
     return library

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import capi_build
+import compiled
 import pytest
 
 #: All that the table does, well and refused, in one thread and in several.
@@ -119,22 +118,10 @@ WORKOUT = """
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def runtime(name: str) -> str:
-    """The file of a library of the compiler's, or nothing."""
-    cc = shutil.which("cc")
-    if cc is None:
-        return ""
-    asked = subprocess.run(
-        [cc, f"-print-file-name={name}"], capture_output=True, text=True, check=True
-    )
-    path = Path(asked.stdout.strip())
-    return str(path) if path.is_absolute() and path.exists() else ""
-
-
 @pytest.fixture(params=["C99", "C++17"])
 def sanitized(request: pytest.FixtureRequest, with_every: Run) -> Run:
     # The C++ runtime too, for the sanitizer looks for its functions at once.
-    preload = [runtime("libasan.so"), runtime("libstdc++.so")]
+    preload = [compiled.runtime("libasan.so"), compiled.runtime("libstdc++.so")]
     if not preload[0]:
         pytest.skip("there is no libasan")
     settings = {
