@@ -148,21 +148,21 @@ $(VENV)/.venv-$(PYVER): $(if $(wildcard $(PY)),,FORCE)
 		"one (make PYTHON=python3.12)." >&2; exit 1;; \
 	esac
 # Only what the machine has itself is judged, not the stand-ins of last time.
-	@rm -rf $(STAND_INS)
+	@rm -rf "$(STAND_INS)"
 	@PYTHONPATH=pyshim $(PYTHON) -B -m buildsys >/dev/null
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
 # What builds, where the machine lacks it.
 $(VENV)/.stand-ins: pyshim/buildsys/toolchain.py pyshim/buildsys/wrappers.py $(VENV)/.venv-$(PYVER)
-	@rm -rf $(STAND_INS)
+	@rm -rf "$(STAND_INS)"
 	@lacking=$$(PYTHONPATH=pyshim $(PYTHON) -B -m buildsys); \
 	test -z "$$lacking" || { \
 		echo "This machine lacks what these bring:" $$lacking; \
 		printf '%s\n' "$$lacking" >$(VENV)/lacking.txt; \
 		$(PIP) install -r $(VENV)/lacking.txt; \
 	}
-	@PYTHONPATH=pyshim $(PY) -B -m buildsys wrappers $(STAND_INS)
+	@PYTHONPATH=pyshim $(PY) -B -m buildsys wrappers "$(STAND_INS)"
 	@touch $@
 
 $(VENV)/.tools-%: .ci/requirements/%.txt $(VENV)/.venv-$(PYVER)
