@@ -90,16 +90,27 @@ Py_IS_TYPE(PyObject *o, PyTypeObject *type)
     return o->ob_type == type;
 }
 
+/* From 3.12 on: an object that never goes, such as None. Interpreters that hold
+ * a lock each share it, so its count is not written: two threads would tear it.
+ * No object of 3.11 has so many references that the low half tells of them. */
+static inline int
+py_is_immortal(PyObject *o)
+{
+    return (int32_t)o->ob_refcnt < 0;
+}
+
 static inline void
 Py_INCREF(PyObject *o)
 {
-    o->ob_refcnt++;
+    if (!py_is_immortal(o)) {
+        o->ob_refcnt++;
+    }
 }
 
 static inline void
 Py_DECREF(PyObject *o)
 {
-    if (--o->ob_refcnt == 0) {
+    if (!py_is_immortal(o) && --o->ob_refcnt == 0) {
         _Py_Dealloc(o);
     }
 }
