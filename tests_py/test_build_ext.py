@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -80,6 +81,22 @@ def test_the_environment_cannot_change_the_build(gobuild, tools, tmp_path, name)
 def test_another_target_is_not_built(gobuild, tools, tmp_path, name):
     environ = gobuild.go_environ(tools, tmp_path, gobuild.GoSwitches(), {name: "plan9"})
     assert name not in environ
+
+
+def test_goroot_is_kept_for_the_go_of_path_only(gobuild, tools, tmp_path):
+    go = tmp_path / "go"
+    go.touch(0o755)
+    given = {"GOROOT": "/usr/lib/go", "PATH": str(tmp_path)}
+    switches = gobuild.GoSwitches()
+    assert "GOROOT" not in gobuild.go_environ(tools, tmp_path, switches, given)
+    own = gobuild.Toolchain(go=str(go), cc="cc")
+    assert gobuild.go_environ(own, tmp_path, switches, given)["GOROOT"] == "/usr/lib/go"
+
+
+@pytest.mark.parametrize("flags", [0, os.ST_NOEXEC | os.ST_NOSUID])
+def test_a_library_is_not_tried_where_nothing_may_run(gobuild, tmp_path, monkeypatch, flags):
+    monkeypatch.setattr(gobuild.os, "statvfs", lambda _path: SimpleNamespace(f_flag=flags))
+    assert gobuild.lies_where_nothing_runs(tmp_path / "built.so") == bool(flags)
 
 
 def test_flags_of_the_user_come_last(gobuild, tools, tmp_path):

@@ -184,6 +184,11 @@ def test_go_of_the_machine_comes_before_that_of_the_package(tools, bin_folder, p
     assert tools.find_go(environ) == os.path.join(environ["PATH"], "go")
 
 
+def test_goroot_of_another_go_does_not_mislead_that_of_the_package(tools, bin_folder, package):
+    packaged = package("go", "bin/go", 'test -z "$GOROOT" && ' + fake_go("go1.99"))
+    assert tools.find_go({**bin_folder(), "GOROOT": "/usr/lib/go-1.19"}) == packaged
+
+
 def test_a_package_go_without_a_command_is_none(tools, refused, bin_folder, package):
     package("go", "version.py", "")
     assert "there is no go command on PATH" in refused(tools.find_go, bin_folder())
@@ -254,6 +259,23 @@ def test_without_a_home_zig_has_a_cache(tools, home):
 @pytest.mark.parametrize("name", ["HOME", "XDG_CACHE_HOME"])
 def test_with_a_home_the_cache_is_zigs_own(tools, tmp_path, name):
     assert tools.zig_environ({name: str(tmp_path)}) == {name: str(tmp_path)}
+
+
+def test_a_cache_that_belongs_to_another_user_is_none(tools, tmp_path, monkeypatch):
+    theirs = tmp_path / "zig"
+    monkeypatch.setattr(tools.os, "access", lambda path, mode: path != str(theirs))
+    assert not tools.has_cache_folder({"XDG_CACHE_HOME": str(tmp_path)})
+
+
+def test_a_cache_among_those_of_all_users_is_our_own(tools, tmp_path, monkeypatch):
+    monkeypatch.setattr(tools.tempfile, "tempdir", str(tmp_path))
+    made = tools._own_cache.__wrapped__()
+    assert stat.S_IMODE(os.stat(made).st_mode) == 0o700
+    assert tools._own_cache.__wrapped__() == made
+    monkeypatch.setattr(tools.os, "getuid", lambda: os.stat(made).st_uid + 1)
+    os.symlink(made, tmp_path / f"pybuf-zig-cache-{tools.os.getuid()}")
+    assert tools._own_cache.__wrapped__().startswith(str(tmp_path / "pybuf-zig-cache-"))
+    assert os.path.realpath(tools._own_cache.__wrapped__()) != made
 
 
 def test_a_cache_that_was_named_is_zigs(tools):

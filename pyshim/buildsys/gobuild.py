@@ -41,7 +41,8 @@ class GoBuildExt(build_ext):
         try:
             tools = toolchain.find()
             built = build_module(tools, Path(self.build_temp), GoSwitches.from_environ())
-            if tools.target is None or tools.target.is_here():
+            is_here = tools.target is None or tools.target.is_here()
+            if is_here and not lies_where_nothing_runs(built):
                 check_loads(built, ext.name)
         except Refusal as refusal:
             # SystemExit, since it leaves pip no traceback to print: the
@@ -152,7 +153,7 @@ def go_environ(
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
-    result = {**toolchain.zig_environ(environ), **forced}
+    result = {**toolchain.goroot_environ(tools.go, toolchain.zig_environ(environ)), **forced}
     # The module is for this Python: another target would build, and not load.
     for name in ("GOOS", "GOARCH"):
         result.pop(name, None)
@@ -161,6 +162,14 @@ def go_environ(
     if "GOCACHE" not in environ and not toolchain.has_cache_folder(environ, "go-build"):
         result["GOCACHE"] = str(folder / "go-cache")
     return result
+
+
+def lies_where_nothing_runs(path: Path) -> bool:
+    """Tell whether the file system is mounted noexec: no library can be loaded from there.
+
+    /tmp often is, where an editable install builds; the package will lie elsewhere.
+    """
+    return bool(os.statvfs(path.parent).f_flag & os.ST_NOEXEC)
 
 
 def check_loads(built: Path, name: str) -> None:

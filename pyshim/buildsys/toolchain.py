@@ -7,6 +7,7 @@ before it is used, and what does not fit is refused in one sentence.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import platform
@@ -158,7 +159,7 @@ def find_go(environ: Mapping[str, str] = os.environ) -> str:
     refusal = "pybuf is built with Go, and there is no go command on PATH"
     packaged = _package_folder("go")
     for go in (
-        shutil.which("go", path=environ.get("PATH")),
+        _go_of_path(environ),
         str(packaged / "bin" / "go") if packaged else None,
     ):
         if go is not None and os.path.exists(go):
@@ -169,11 +170,28 @@ def find_go(environ: Mapping[str, str] = os.environ) -> str:
     raise Refusal(f"{refusal}: {advice}.")
 
 
+def _go_of_path(environ: Mapping[str, str]) -> str | None:
+    return shutil.which("go", path=environ.get("PATH"))
+
+
+def is_brought_go(go: str, environ: Mapping[str, str]) -> bool:
+    """Tell whether a go command is that of the package, not that of the machine."""
+    return go != _go_of_path(environ)
+
+
+def goroot_environ(go: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the GOROOT of the machine's Go, where another one builds."""
+    result = dict(environ)
+    if is_brought_go(go, environ):
+        result.pop("GOROOT", None)
+    return result
+
+
 def _judge_go(go: str, environ: Mapping[str, str]) -> str | None:
     """Return None if the command is new enough, else what is wrong with it."""
     # Without GOTOOLCHAIN=local an old go would fetch a newer one by itself,
     # and what was judged here would not be what builds.
-    done = _run([go, "version"], {**environ, "GOTOOLCHAIN": "local"})
+    done = _run([go, "version"], {**goroot_environ(go, environ), "GOTOOLCHAIN": "local"})
     found = re.search(r"\bgo(\d+(?:\.\d+)+)", done.stdout)
     if done.returncode != 0 or found is None:
         return (
@@ -236,8 +254,20 @@ def zig_environ(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment with a folder for zig's cache, which it does not do without."""
     result = dict(environ)
     if "ZIG_GLOBAL_CACHE_DIR" not in environ and not has_cache_folder(environ):
-        result["ZIG_GLOBAL_CACHE_DIR"] = str(Path(tempfile.gettempdir(), "pybuf-zig-cache"))
+        result["ZIG_GLOBAL_CACHE_DIR"] = _own_cache()
     return result
+
+
+@functools.cache
+def _own_cache() -> str:
+    """Make a folder among those of all users: what others put there must not be linked in."""
+    folder = Path(tempfile.gettempdir(), f"pybuf-zig-cache-{os.getuid()}")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        is_own = not folder.is_symlink() and folder.stat().st_uid == os.getuid()
+    except OSError:
+        is_own = False
+    return str(folder) if is_own else tempfile.mkdtemp(prefix=f"{folder.name}-")
 
 
 def has_cache_folder(environ: Mapping[str, str], name: str = "zig") -> bool:
@@ -248,11 +278,12 @@ def has_cache_folder(environ: Mapping[str, str], name: str = "zig") -> bool:
     base = environ.get("XDG_CACHE_HOME") or os.path.join(environ.get("HOME") or "", ".cache")
     if not os.path.isabs(base):
         return False
+    folder = os.path.join(base, name)
     try:
-        os.makedirs(os.path.join(base, name), exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
     except OSError:
         return False
-    return os.access(base, os.W_OK)
+    return os.access(folder, os.W_OK | os.X_OK)  # a build by sudo may have left it to root
 
 
 def _package_folder(name: str) -> Path | None:

@@ -40,7 +40,7 @@ def wanted(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the names that are missing, and the command line that each stands for."""
     tools = toolchain.find(environ)
     commands: dict[str, str] = {}
-    if tools.go != shutil.which("go", path=environ.get("PATH")):
+    if toolchain.is_brought_go(tools.go, environ):
         commands["go"] = shlex.quote(tools.go)
         commands["gofmt"] = shlex.quote(str(Path(tools.go).with_name("gofmt")))
     if tools.cc == toolchain.zig_cc():
