@@ -34,8 +34,8 @@ def tools(gobuild):
 
 @pytest.fixture
 def tree(tmp_path):
-    """Copy what a build needs into a folder with a blank in its name."""
-    copy = tmp_path / "a copy"
+    """Copy what a build needs into a folder with a blank and a comma in its name."""
+    copy = tmp_path / "a copy, moved"
     copy.mkdir()
     for name in ("LICENSE", "MANIFEST.in", "README.md", "go.mod", "pyproject.toml", "setup.py"):
         if (ROOT / name).exists():

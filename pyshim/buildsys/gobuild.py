@@ -111,8 +111,9 @@ def go_command(tools: Toolchain, output: Path, switches: GoSwitches) -> list[str
     # Go's build ID tells apart the commands that build, paths of tools included.
     link = [] if switches.debug else ["-s", "-w", "-buildid="]
     link.append(f"-X=runtime.godebugDefault={RUNTIME_SETTINGS}")
-    # The version script hides all but the init function.
-    script = quote(f"-Wl,--version-script={ROOT / 'pyshim' / 'exports.map'}")
+    # The version script hides all but the init function. Not by -Wl, which
+    # would divide a path at a comma.
+    script = "-Xlinker " + quote(f"--version-script={ROOT / 'pyshim' / 'exports.map'}")
     # zig strips only what it is told to strip itself.
     link.append(quote(f"-extldflags={script}" if switches.debug else f"-extldflags=-s {script}"))
     command = [
