@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from setuptools.command.build_ext import build_ext
 from . import toolchain
 from .project import HEADER, ROOT, headers_digest
 from .refusal import Refusal
+from .target import MACHINES, Target
 from .toolchain import Toolchain
 
 # setuptools on Python 3.15 would call the file _core.abi3-x86_64-linux-gnu.so,
@@ -155,11 +157,13 @@ def go_environ(
         "GOWORK": "off",
     }
     result = {**toolchain.goroot_environ(tools.go, toolchain.zig_environ(environ)), **forced}
-    # The module is for this Python: another target would build, and not load.
-    for name in ("GOOS", "GOARCH"):
-        result.pop(name, None)
-    if tools.target:
-        result["GOARCH"] = tools.target.goarch
+    # The module is for this Python: another target would build, and not load. It
+    # is said and not left out, since `go env -w` may have kept another one.
+    result["GOOS"] = "linux"
+    result.pop("GOARCH", None)
+    target = tools.target or Target(platform.machine())
+    if target.machine in MACHINES:
+        result["GOARCH"] = target.goarch
     if "GOCACHE" not in environ and not toolchain.has_cache_folder(environ, "go-build"):
         result["GOCACHE"] = str(folder / "go-cache")
     return result
