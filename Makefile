@@ -35,6 +35,8 @@ export GOFLAGS := -mod=readonly -buildvcs=false
 export GOWORK := off
 # A foreign path would let another pybuf into the tests.
 unexport PYTHONHOME PYTHONPATH
+# Another target would build here, and not run.
+unexport GOOS GOARCH
 
 # Folders are among the sources: a file that is removed changes its folder only.
 SOURCES := pyshim $(shell find pybuf capi gopybuf/*.h pyshim/*.go pyshim/*.c pyshim/*.h pyshim/*.map \
