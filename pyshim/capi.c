@@ -8,23 +8,31 @@
 
 /* ---- memory of others ------------------------------------------------------------ */
 
+/* What all functions are told. */
+static Given
+given(const char *function, void *data, int ndim, const Py_ssize_t *shape,
+      const char *format, int flags)
+{
+    return (Given){
+        .function = function,
+        .data = data,
+        .ndim = ndim,
+        .shape = shape,
+        .format = format,
+        .flags = flags,
+    };
+}
+
 /* Whatever is no case of a Keep's. */
 __attribute__((noinline)) static PyObject *
 wrap_any(State *st, void *data, int ndim, const Py_ssize_t *shape,
          const Py_ssize_t *strides, const char *format, int flags,
          pybuf_release release, void *arg)
 {
-    Given g = {
-        .function = "pybuf_wrap",
-        .data = data,
-        .ndim = ndim,
-        .shape = shape,
-        .strides = strides,
-        .format = format,
-        .flags = flags,
-        .release = release,
-        .arg = arg,
-    };
+    Given g = given("pybuf_wrap", data, ndim, shape, format, flags);
+    g.strides = strides;
+    g.release = release;
+    g.arg = arg;
     return given_result(st, &g);
 }
 
@@ -54,16 +62,9 @@ api_wrap_owned(void *data, int ndim, const Py_ssize_t *shape,
                const Py_ssize_t *strides, const char *format, int flags,
                PyObject *owner)
 {
-    Given g = {
-        .function = "pybuf_wrap_owned",
-        .data = data,
-        .ndim = ndim,
-        .shape = shape,
-        .strides = strides,
-        .format = format,
-        .flags = flags,
-        .owner = owner,
-    };
+    Given g = given("pybuf_wrap_owned", data, ndim, shape, format, flags);
+    g.strides = strides;
+    g.owner = owner;
     return given_result(here(), &g);
 }
 
@@ -71,18 +72,11 @@ static PyObject *
 api_pointers(void *table, int levels, int ndim, const Py_ssize_t *shape,
              const char *format, int flags, pybuf_release release, void *arg)
 {
-    Given g = {
-        .function = "pybuf_pointers",
-        .data = table,
-        .tables = true,
-        .levels = levels,
-        .ndim = ndim,
-        .shape = shape,
-        .format = format,
-        .flags = flags,
-        .release = release,
-        .arg = arg,
-    };
+    Given g = given("pybuf_pointers", table, ndim, shape, format, flags);
+    g.tables = true;
+    g.levels = levels;
+    g.release = release;
+    g.arg = arg;
     return given_result(here(), &g);
 }
 
@@ -90,17 +84,11 @@ static PyObject *
 api_pointers_owned(void *table, int levels, int ndim, const Py_ssize_t *shape,
                    const char *format, int flags, PyObject *owner)
 {
-    Given g = {
-        .function = "pybuf_pointers_owned",
-        .data = table,
-        .tables = true,
-        .levels = levels,
-        .ndim = ndim,
-        .shape = shape,
-        .format = format,
-        .flags = flags,
-        .owner = owner,
-    };
+    Given g =
+        given("pybuf_pointers_owned", table, ndim, shape, format, flags);
+    g.tables = true;
+    g.levels = levels;
+    g.owner = owner;
     return given_result(here(), &g);
 }
 

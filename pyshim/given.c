@@ -93,11 +93,7 @@ static int
 given_place(const Given *g, const Layout *l)
 {
     if (g->data == NULL && l->high != l->low) {
-        PyErr_Format(PyExc_ValueError,
-                     "%s(): data is NULL and the layout has %zd bytes; NULL "
-                     "can stand for zero bytes only",
-                     g->function, l->high - l->low);
-        return -1;
+        return layout_refuse_null(g->function, "data", l->high - l->low);
     }
     return g->data == NULL
                ? 0

@@ -172,6 +172,16 @@ layout_of_part(Layout *l, Py_ssize_t itemsize)
 }
 
 int
+layout_refuse_null(const char *function, const char *what, Py_ssize_t bytes)
+{
+    PyErr_Format(PyExc_ValueError,
+                 "%s(): %s is NULL and the layout has %zd bytes; NULL can "
+                 "stand for zero bytes only",
+                 function, what, bytes);
+    return -1;
+}
+
+int
 layout_reaches(const char *function, const void *start, Py_ssize_t first,
                Py_ssize_t last)
 {

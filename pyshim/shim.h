@@ -514,7 +514,10 @@ layout_is_reachable(const void *start, Py_ssize_t first, Py_ssize_t last)
     return below <= base && above <= UINTPTR_MAX - base;
 }
 
-/* ValueError if not. */
+/* ValueError: there are bytes, and `what` is NULL. Returns -1. */
+int layout_refuse_null(const char *function, const char *what,
+                       Py_ssize_t bytes);
+/* ValueError if that is not reachable. */
 int layout_reaches(const char *function, const void *start, Py_ssize_t first,
                    Py_ssize_t last);
 

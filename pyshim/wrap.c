@@ -158,11 +158,8 @@ wrap_place(const Wrapping *w, const Layout *l, char *start, Memory *mem)
         return -1;
     }
     if (start == NULL && (!none || size > 0)) {
-        PyErr_Format(PyExc_ValueError,
-                     "%s(): address is NULL and the layout has %zd bytes; "
-                     "NULL can stand for zero bytes only",
-                     w->function, none ? size : l->high - l->low);
-        return -1;
+        return layout_refuse_null(w->function, "address",
+                                  none ? size : l->high - l->low);
     }
     if (start == NULL) {
         mem->data = memory_nowhere();
