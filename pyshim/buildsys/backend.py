@@ -19,7 +19,7 @@ from setuptools.build_meta import (
 )
 
 from . import toolchain
-from .refusal import Refusal
+from .refusal import as_last_words
 
 __all__ = [
     "build_editable",
@@ -47,8 +47,5 @@ def get_requires_for_build_editable(config_settings: Settings = None) -> list[st
 
 
 def _lacking() -> list[str]:
-    try:
+    with as_last_words():
         return toolchain.lacking()
-    except Refusal as refusal:
-        # As in gobuild.py: the sentence is the last thing that pip prints.
-        raise SystemExit(f"error: {refusal}") from None

@@ -16,7 +16,7 @@ from setuptools.command.build_ext import build_ext
 
 from . import toolchain
 from .project import HEADER, ROOT, headers_digest
-from .refusal import Refusal
+from .refusal import Refusal, as_last_words
 from .target import MACHINES, Target
 from .toolchain import Toolchain
 
@@ -40,16 +40,12 @@ class GoBuildExt(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Build the module, always: only Go's cache knows what is stale."""
-        try:
+        with as_last_words():
             tools = toolchain.find()
             built = build_module(tools, Path(self.build_temp), GoSwitches.from_environ())
             is_here = tools.target is None or tools.target.is_here()
             if is_here and not lies_where_nothing_runs(built):
                 check_loads(built, ext.name)
-        except Refusal as refusal:
-            # SystemExit, since it leaves pip no traceback to print: the
-            # sentence is then the last thing that the build says.
-            raise SystemExit(f"error: {refusal}") from None
         target = self.get_ext_fullpath(ext.name)
         self.mkpath(os.path.dirname(target))
         self.copy_file(str(built), target)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .refusal import Refusal
+from .refusal import Refusal, as_last_words
 
 SWITCH = "PYBUF_ZIG_TARGET"
 
@@ -74,11 +74,8 @@ def from_environ(environ: Mapping[str, str] = os.environ) -> Target | None:
 
 def wheel_options(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return what setuptools is to be told of the name of the wheel."""
-    try:
+    with as_last_words():
         target = from_environ(environ)
-    except Refusal as refusal:
-        # As in gobuild.py: the sentence is the last thing that pip prints.
-        raise SystemExit(f"error: {refusal}") from None
     options = {"py_limited_api": "cp311"}
     # Else setuptools says linux_x86_64, which is for this very system.
     return {**options, "plat_name": target.platform_tag} if target else options

